@@ -16,7 +16,7 @@ class VersionNumberError(Ks4Error, ValueError):
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"{_shown(text)} is not an exact version number. Give two or three numbers with dots, as the API prints "
+            f"{shown(text)} is not an exact version number. Give two or three numbers with dots, as the API prints "
             "them: 1.0 or 1.0.1."
         )
 
@@ -25,6 +25,6 @@ class ConfigurationError(Ks4Error):
     """A configuration, an environment variable or a command-line value that cannot be used."""
 
 
-def _shown(text: str, limit: int = 60) -> str:
+def shown(text: str, limit: int = 60) -> str:
     """Foreign text made safe to print: escaped, and cut when it is long."""
     return repr(text if len(text) <= limit else f"{text[:limit]}…")

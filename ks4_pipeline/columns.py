@@ -1,0 +1,145 @@
+"""The columns of one version: what each column of the CSV is, and what it becomes in the observations.
+
+The header and ``/meta`` together decide it; a header that cannot become a table without guessing is refused here. Pure:
+no file is read.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ks4_pipeline.ees.models import Filter, Indicator, Meta
+from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
+from ks4_pipeline.faults import Fault, Faults
+
+FLAG_SUFFIX = "_flag"
+_TIME = frozenset({"time_period", "time_identifier"})
+_GEOGRAPHY = frozenset({"geographic_level"}).union(*(level.columns for level in GEOGRAPHIC_LEVELS))
+
+
+class Role(StrEnum):
+    """What a column does in a row."""
+
+    TIME = "time"
+    GEOGRAPHY = "geography"
+    FILTER = "filter"
+    INDICATOR = "indicator"
+    FLAG = "flag"
+    OTHER = "other"
+    """A column of the file that ``/meta`` does not know; it may break the figures down all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the observations.
+
+    Attributes:
+        name: as in the CSV's header; for a flag, its indicator's name with ``_flag`` behind.
+        role: what it does.
+        described: the publisher's filter or indicator, where ``/meta`` has one (a flag has its indicator's).
+    """
+
+    name: str
+    role: Role
+    described: Filter | Indicator | None = None
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it holds DOUBLE values; all other columns are text."""
+        return self.role is Role.INDICATOR and isinstance(self.described, Indicator) and not self.described.is_text
+
+    @property
+    def flag(self) -> str:
+        """The name of the flag column right behind a numeric indicator."""
+        return self.name + FLAG_SUFFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a version's CSV, in the order of the file."""
+
+    of_file: tuple[Column, ...]
+
+    @property
+    def observations(self) -> tuple[Column, ...]:
+        """The columns of the observations: those of the file, with a flag right behind each numeric indicator."""
+        return tuple(
+            column
+            for source in self.of_file
+            for column in (
+                (source, Column(source.flag, Role.FLAG, source.described)) if source.is_numeric else (source,)
+            )
+        )
+
+    @property
+    def numeric(self) -> tuple[Column, ...]:
+        """The indicators that hold numbers."""
+        return tuple(column for column in self.of_file if column.is_numeric)
+
+    @property
+    def textual_indicators(self) -> tuple[Column, ...]:
+        """The indicators whose unit says that they are text."""
+        return tuple(column for column in self.of_file if column.role is Role.INDICATOR and not column.is_numeric)
+
+    @property
+    def descriptive(self) -> tuple[Column, ...]:
+        """The columns that say what a row is about: time, geography, filters and columns ``/meta`` does not know."""
+        return tuple(column for column in self.of_file if column.role is not Role.INDICATOR)
+
+
+def parse_header(line: str) -> tuple[str, ...]:
+    """The names in a header line, quotes undone."""
+    return tuple(next(csv.reader([line]), []))
+
+
+def assign(header: Sequence[str], meta: Meta, faults: Faults) -> Columns:
+    """Give each column of a header its role.
+
+    Args:
+        header: the names, in the order of the file.
+        meta: the version's ``/meta``.
+        faults: takes columns without a name, names that are the same or differ only by case (DuckDB cannot tell them
+            apart), described columns that the file lacks, and names that a flag column needs.
+    """
+    described: dict[str, Filter | Indicator] = {item.column: item for item in (*meta.filters, *meta.indicators)}
+    columns = Columns(tuple(Column(name, _role(name, described.get(name)), described.get(name)) for name in header))
+    _check_names(columns, faults)
+    missing: list[Filter | Indicator] = [item for name, item in described.items() if name not in header]
+    for item in missing:
+        kind = "indicator" if isinstance(item, Indicator) else "filter"
+        similar = [name for name in header if name.lower() == item.column.lower()]
+        hint = f"; the file has {similar[0]!r}" if similar else ""
+        faults.add(
+            Fault(f"the file has no such column, and /meta names it as {kind} {item.label!r}{hint}", item.column)
+        )
+    return columns
+
+
+def _role(name: str, described: Filter | Indicator | None) -> Role:
+    match described:
+        case Indicator():
+            return Role.INDICATOR
+        case Filter():
+            return Role.FILTER
+    if name in _TIME:
+        return Role.TIME
+    return Role.GEOGRAPHY if name in _GEOGRAPHY else Role.OTHER
+
+
+def _check_names(columns: Columns, faults: Faults) -> None:
+    seen: dict[str, str] = {}
+    for position, column in enumerate(columns.of_file, start=1):
+        lowered = column.name.lower()
+        if not column.name.strip():
+            faults.add(Fault(f"column {position} has no name", row=0))
+        elif lowered in seen:
+            same = "twice" if seen[lowered] == column.name else f"beside {seen[lowered]!r}, differing only by case"
+            faults.add(Fault(f"stands {same}", column.name, row=0))
+        seen.setdefault(lowered, column.name)
+    for column in columns.numeric:
+        taken = seen.get(column.flag.lower())
+        if taken is not None:
+            faults.add(Fault(f"this name is needed for the flags of {column.name!r}", taken, row=0))

@@ -1,0 +1,84 @@
+"""The slow, exact reading of a CSV, row by row with Python's ``csv`` module: for files that are not plain.
+
+Used only when the bytes' shape is not regular. It either names what is wrong, with row and text, or shows that the
+file is odd but unambiguous (a stray quote inside a cell, empty lines at the end) and writes it again in plain form.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from ks4_pipeline.faults import Fault, Faults
+
+_LONGEST_CELL = 16 << 20
+
+
+def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
+    r"""Write a gzipped CSV again as plain RFC 4180: UTF-8 without BOM, ``\\n``, quotes where needed, no empty lines.
+
+    Args:
+        source: gzipped CSV.
+        target: the plain CSV, not compressed; incomplete when faults were found.
+        faults: takes what is wrong: rows of another width, bytes that are not UTF-8, NUL bytes, broken quoting.
+
+    Returns:
+        The number of data rows and the header line, both to be used only when no fault was found.
+    """
+    before = faults.count
+    rows = 0
+    with (
+        gzip.open(source, "rb") as raw,
+        target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
+    ):
+        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        writer = csv.writer(out, lineterminator="\n")
+        header: list[str] | None = None
+        for number, row in _records(text, faults):
+            if header is None:
+                header = row
+            _check(number, row, header, faults)
+            writer.writerow(row)
+            rows = number
+    if header is None and faults.count == before:
+        faults.add(Fault("the file is empty: it has no header"))
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="").writerow(header or [])
+    return rows, line.getvalue()
+
+
+def _records(text: io.TextIOWrapper, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    """Rows with their numbers, the header being row 0; empty lines at the end of the file are passed over."""
+    earlier = csv.field_size_limit(_LONGEST_CELL)
+    number = -1
+    empty = 0
+    try:
+        for row in csv.reader(text, strict=True):
+            if not row:
+                empty += 1
+                continue
+            for _ in range(empty):
+                number += 1
+                yield number, []
+            empty = 0
+            number += 1
+            yield number, row
+    except csv.Error as error:
+        faults.add(Fault(f"quoting is broken: {error}", row=number + 1))
+    finally:
+        csv.field_size_limit(earlier)
+
+
+def _check(number: int, row: list[str], header: list[str], faults: Faults) -> None:
+    if len(row) != len(header):
+        shown = ",".join(row)
+        faults.add(Fault(f"{len(row)} cells where the header has {len(header)}", row=number, text=shown))
+    for index, cell in enumerate(row):
+        column = header[index] if index < len(header) else None
+        if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
+            faults.add(Fault("bytes that are not UTF-8", column=column, row=number, text=cell))
+        if "\0" in cell:
+            faults.add(Fault("a NUL character", column=column, row=number, text=cell))

@@ -1,0 +1,41 @@
+"""Files that survive a power cut: written whole, flushed to the disk, then given their name in one step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def flush(path: Path) -> None:
+    """Make a file's content, or a folder's list of names, outlive a power cut."""
+    if path.is_dir() and os.name == "nt":  # Windows has no handle for a folder's entries
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a new file and flush it; the folder's entry is the caller's to flush."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace(finished: Path, target: Path) -> None:
+    """Give a finished, flushed file or folder its real name, in one step that outlives a power cut."""
+    finished.replace(target)
+    flush(target.parent)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put content in place of a file: a reader sees the old or the new, never a part."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part, content)
+        replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

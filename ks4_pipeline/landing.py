@@ -1,0 +1,401 @@
+"""The landing zone: what the publisher served, byte for byte, fetched once, checked on the way, kept for ever.
+
+A version's folder gets its name only when everything in it is whole, and its manifest is written last; a folder without
+a manifest does not exist for anybody. Nothing here judges content. A version whose content others refuse is set aside
+with the reason, and is fetched anew at the next attempt, since the fault may have been on the way.
+
+Layout below the landing folder: ``<name>/<version>/{data.csv.gz,meta.json,version.json,changes.json,manifest.json}``,
+``<name>/listing.json`` (the publisher's version list as last seen) and ``<name>/refused/<version>-<sha256>/``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from ks4_pipeline import __version__, durable
+from ks4_pipeline.csv_shape import CsvShape, ShapeReader
+from ks4_pipeline.ees.client import CsvStream, EesClient
+from ks4_pipeline.ees.errors import EesTransferError
+from ks4_pipeline.ees.models import Changes, DataSetSummary, Meta, Number, VersionRecord
+from ks4_pipeline.errors import Ks4Error
+from ks4_pipeline.settings import DataSet
+from ks4_pipeline.versions import VersionNumber
+
+MANIFEST = "manifest.json"
+CSV = "data.csv.gz"
+_REFUSED = "refused"
+_INCOMING = ".incoming-"
+_DECODED_PORTION = 1 << 20
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes received so far and the announced total."""
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+class LandingError(Ks4Error):
+    """A landing folder whose files are not what its manifest says."""
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bytes(_Kept):
+    """Size and fingerprint of a run of bytes."""
+
+    bytes: int
+    sha256: str
+
+
+class Shape(_Kept):
+    """What the CSV's bytes say of its shape: see :class:`ks4_pipeline.csv_shape.CsvShape`."""
+
+    rows: int | None
+    header: str | None
+    utf8: bool
+    regular: bool
+
+    @classmethod
+    def of(cls, shape: CsvShape) -> Shape:
+        """The same facts, in a form that can be kept."""
+        return cls(rows=shape.rows, header=shape.header, utf8=shape.utf8, regular=shape.regular)
+
+
+class Manifest(_Kept):
+    """The word that a version landed whole: written last, never changed.
+
+    Attributes:
+        served: the gzip bytes as they came.
+        csv: the same decoded.
+        shape: what the decoded bytes look like.
+        documents: fingerprints of the JSON files beside it.
+        url, file_name, fetched_at: where it came from, what the server called it, when.
+    """
+
+    format: Literal[1] = 1
+    data_set_id: str
+    version: Number
+    url: str
+    file_name: str
+    fetched_at: AwareDatetime
+    fetched_by: str
+    served: Bytes
+    csv: Bytes
+    shape: Shape
+    documents: dict[str, Bytes]
+
+
+class Listing(_Kept):
+    """The publisher's data set and version list as last seen: where status and withdrawal are kept current."""
+
+    format: Literal[1] = 1
+    seen_at: AwareDatetime
+    summary: DataSetSummary
+    versions: tuple[VersionRecord, ...]
+
+
+class Refusal(_Kept):
+    """Why a landed version was refused, when first and last, and how often the same bytes came again."""
+
+    format: Literal[1] = 1
+    version: Number
+    sha256: str
+    reason: str
+    first_refused_at: AwareDatetime
+    last_refused_at: AwareDatetime
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Landed:
+    """One landed version on disk."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def csv(self) -> Path:
+        """The gzip bytes as served."""
+        return self.folder / CSV
+
+    @property
+    def version(self) -> VersionNumber:
+        """The exact version."""
+        return self.manifest.version
+
+    @cached_property
+    def meta(self) -> Meta:
+        """The version's ``/meta``."""
+        return _read(self.folder / "meta.json", Meta)
+
+    @cached_property
+    def record(self) -> VersionRecord:
+        """The version's record at the time of fetching; its status may have changed since (see :class:`Listing`)."""
+        return _read(self.folder / "version.json", VersionRecord)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What the publisher says the version changed."""
+        return _read(self.folder / "changes.json", Changes)
+
+
+class Landing:
+    """The landing zone below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def get(self, data_set: DataSet, version: VersionNumber) -> Landed | None:
+        """The landed version, or None when it has not landed.
+
+        Raises:
+            LandingError: when its manifest cannot be read, or is about something else.
+        """
+        folder = self._folder(data_set, version)
+        if not (folder / MANIFEST).is_file():
+            return None
+        manifest = _read(folder / MANIFEST, Manifest)
+        if (manifest.data_set_id, manifest.version) != (data_set.id, version):
+            raise LandingError(
+                f"{folder / MANIFEST} is about version {manifest.version} of data set {manifest.data_set_id}; expected "
+                f"{version} of {data_set.id}. Move the folder away, or follow that data set under another name."
+            )
+        return Landed(folder, manifest)
+
+    def versions(self, data_set: DataSet) -> tuple[VersionNumber, ...]:
+        """All landed versions, oldest number first."""
+        manifests = (self._root / data_set.name).glob(f"*/{MANIFEST}")
+        return tuple(sorted(VersionNumber.parse(path.parent.name) for path in manifests))
+
+    def data_sets(self) -> tuple[tuple[DataSet, Listing], ...]:
+        """Every data set that was ever looked at, followed or not, with the publisher's list as last seen."""
+        found = []
+        for path in sorted(self._root.glob("*/listing.json")):
+            listing = _read(path, Listing)
+            found.append((DataSet(name=path.parent.name, id=listing.summary.id), listing))
+        return tuple(found)
+
+    def fetch(
+        self,
+        client: EesClient,
+        data_set: DataSet,
+        version: VersionNumber,
+        on_progress: Progress | None = None,
+    ) -> Landed:
+        """Bring a version here, unless it is here already.
+
+        Raises:
+            EesTransferError: when the CSV did not arrive whole, or is another version's; nothing is kept of it.
+            EesError: when the API cannot be reached or refuses.
+        """
+        landed = self.get(data_set, version)
+        if landed is not None:
+            return landed
+        folder = self._folder(data_set, version)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._clean(folder.parent)
+        incoming = folder.with_name(f"{_INCOMING}{os.getpid()}-{version}")
+        incoming.mkdir()
+        try:
+            _fill(incoming, client, data_set, version, on_progress or _silent)
+            if folder.exists() and not (folder / MANIFEST).is_file():
+                shutil.rmtree(folder)
+            try:
+                durable.replace(incoming, folder)
+            except OSError:
+                if self.get(data_set, version) is None:  # no other process was quicker: a real failure
+                    raise
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+        return Landed(folder, _read(folder / MANIFEST, Manifest))
+
+    def remember(self, data_set: DataSet, listing: Listing) -> None:
+        """Keep the publisher's version list as last seen."""
+        folder = self._root / data_set.name
+        folder.mkdir(parents=True, exist_ok=True)
+        durable.write_atomically(folder / "listing.json", _json(listing))
+
+    def listing(self, data_set: DataSet) -> Listing | None:
+        """The publisher's version list as last seen; None before the first look."""
+        path = self._root / data_set.name / "listing.json"
+        return _read(path, Listing) if path.is_file() else None
+
+    def refuse(self, data_set: DataSet, landed: Landed, reason: str) -> Refusal:
+        """Set a landed version aside with the reason; the same bytes refused again are kept once."""
+        now = datetime.now(UTC)
+        sha256 = landed.manifest.served.sha256
+        aside = self._root / data_set.name / _REFUSED / f"{landed.version}-{sha256[:12]}"
+        earlier = _read(aside / "refusal.json", Refusal) if (aside / "refusal.json").is_file() else None
+        refusal = Refusal(
+            version=landed.version,
+            sha256=sha256,
+            reason=reason,
+            first_refused_at=earlier.first_refused_at if earlier else now,
+            last_refused_at=now,
+            attempts=earlier.attempts + 1 if earlier else 1,
+        )
+        aside.parent.mkdir(exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        durable.write_atomically(landed.folder / "refusal.json", _json(refusal))
+        durable.replace(landed.folder, aside)
+        return refusal
+
+    def refusals(self, data_set: DataSet) -> dict[VersionNumber, Refusal]:
+        """The latest refusal of each version that has not landed since."""
+        found: dict[VersionNumber, Refusal] = {}
+        for path in (self._root / data_set.name / _REFUSED).glob("*/refusal.json"):
+            refusal = _read(path, Refusal)
+            known = found.get(refusal.version)
+            if known is None or known.last_refused_at < refusal.last_refused_at:
+                found[refusal.version] = refusal
+        landed = set(self.versions(data_set))
+        return {version: refusal for version, refusal in sorted(found.items()) if version not in landed}
+
+    def _folder(self, data_set: DataSet, version: VersionNumber) -> Path:
+        return self._root / data_set.name / str(version)
+
+    @staticmethod
+    def _clean(parent: Path) -> None:
+        """Remove what processes that are gone left half-fetched."""
+        for path in parent.glob(f"{_INCOMING}*"):
+            pid = re.match(rf"{re.escape(_INCOMING)}(\d+)-", path.name)
+            if pid and (int(pid.group(1)) == os.getpid() or not _alive(int(pid.group(1)))):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _fill(folder: Path, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress) -> None:
+    """Fetch all of a version into a folder: documents, CSV, and the manifest when all is right."""
+    documents = {
+        "version.json": client.version(data_set.id, version).body,
+        "meta.json": client.meta(data_set.id, version).body,
+        "changes.json": client.changes(data_set.id, version).body,
+    }
+    for name, body in documents.items():
+        durable.write(folder / name, body)
+    with client.csv(data_set.id, version) as stream:
+        file_name = _expected_name(stream, data_set, version)
+        served, decoded, shape = _receive(stream, folder / CSV, on_progress)
+        manifest = Manifest(
+            data_set_id=data_set.id,
+            version=version,
+            url=stream.url,
+            file_name=file_name,
+            fetched_at=datetime.now(UTC),
+            fetched_by=f"ks4_pipeline {__version__}",
+            served=served,
+            csv=decoded,
+            shape=Shape.of(shape),
+            documents={
+                name: Bytes(bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+                for name, body in documents.items()
+            },
+        )
+    durable.write(folder / MANIFEST, _json(manifest))
+    durable.flush(folder)
+
+
+def _expected_name(stream: CsvStream, data_set: DataSet, version: VersionNumber) -> str:
+    """The file name, when it is that of the version asked for: nothing else says which version was served."""
+    expected = f"{data_set.id}_v{version}.csv"
+    if stream.file_name is None:
+        raise EesTransferError(stream.url, f"expected a file named {expected}, and the answer names none.")
+    if stream.file_name.lower() != expected:
+        raise EesTransferError(
+            stream.url,
+            f"asked for version {version} ({expected}), and was served {stream.file_name[:100]!r}.",
+        )
+    return stream.file_name
+
+
+def _receive(stream: CsvStream, path: Path, on_progress: Progress) -> tuple[Bytes, Bytes, CsvShape]:
+    """Write the bytes as served while checking that the gzip is whole, and learn the CSV's shape on the way."""
+    served, decoded = hashlib.sha256(), hashlib.sha256()
+    received = unpacked = 0
+    shape = ShapeReader()
+    gunzip = _Gunzip(stream.url)
+    with path.open("wb") as file:
+        for chunk in stream.chunks:
+            file.write(chunk)
+            served.update(chunk)
+            received += len(chunk)
+            for portion in gunzip.feed(chunk):
+                decoded.update(portion)
+                unpacked += len(portion)
+                shape.feed(portion)
+            on_progress(received, stream.length)
+        gunzip.finish()
+        if stream.length is not None and received != stream.length:
+            raise EesTransferError(stream.url, f"{stream.length} bytes were announced, and {received} came.")
+        file.flush()
+        os.fsync(file.fileno())
+    return (
+        Bytes(bytes=received, sha256=served.hexdigest()),
+        Bytes(bytes=unpacked, sha256=decoded.hexdigest()),
+        shape.finish(),
+    )
+
+
+class _Gunzip:
+    """Decodes gzip members as they come, in portions of bounded size; zlib checks each member's length and CRC."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._member = zlib.decompressobj(wbits=31)
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        while chunk:
+            if self._member.eof:
+                self._member = zlib.decompressobj(wbits=31)
+            try:
+                portion = self._member.decompress(chunk, _DECODED_PORTION)
+            except zlib.error as error:
+                raise EesTransferError(self._url, f"the gzip body is damaged ({error}).") from error
+            self._begun = True
+            chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            if portion:
+                yield portion
+
+    def finish(self) -> None:
+        if not (self._begun and self._member.eof):
+            raise EesTransferError(self._url, "the gzip body ends before its end mark: the download was cut short.")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read(path: Path, model: type[Document]) -> Document:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise LandingError(
+            f"{path} cannot be read: {error}. Move its folder away, and the version is fetched anew."
+        ) from error
+
+
+def _json(model: BaseModel) -> bytes:
+    return model.model_dump_json(indent=2, by_alias=True).encode() + b"\n"
+
+
+def _silent(_received: int, _total: int | None) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,249 @@
+"""A whole run: every data set looked at, every missing version loaded, one edition published.
+
+One version's failure leaves the others alone; what failed, and why, is in the report. The steps themselves are
+:class:`ks4_pipeline.pipeline.Pipeline`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from ks4_pipeline.ees.client import EesClient
+from ks4_pipeline.ees.errors import EesError, EesStatusError, EesUnavailableError
+from ks4_pipeline.ees.models import VersionRecord
+from ks4_pipeline.errors import Ks4Error
+from ks4_pipeline.faults import RefusedVersionError
+from ks4_pipeline.landing import Landed, LandingError, Listing
+from ks4_pipeline.observations import Observations
+from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.settings import DataSet
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.edition import Addition, Attempt, InForce, publish
+
+Finished = tuple[Landed, Observations]
+
+
+class Outcome(StrEnum):
+    """What became of one version, or of the look at a whole data set."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"
+    """It arrived whole and its content cannot be trusted."""
+    FAILED = "failed"
+    """It did not arrive, or what had arrived cannot be read."""
+    UNREACHABLE = "unreachable"
+    """The API gave no answer to the look at the data set."""
+    UNKNOWN = "unknown"
+    """The API opens no such data set, or lists no such version."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOutcome:
+    """What became of one version; ``version`` is None when the data set itself could not be looked at."""
+
+    data_set: str
+    version: VersionNumber | None
+    outcome: Outcome
+    message: str = ""
+    rows: int | None = None
+    markers: int | None = None
+
+
+@dataclass
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        outcomes: one per version tried, and one per data set that could not be looked at.
+        up_to_date: by data set, how many versions were in the warehouse before.
+        published: whether a new edition stands in place.
+    """
+
+    outcomes: list[VersionOutcome] = field(default_factory=list)
+    up_to_date: dict[str, int] = field(default_factory=dict)
+    published: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 all is well; 1 a version could not be loaded; 2 wrong data set or version; 3 the API is out of reach."""
+        found = {outcome.outcome for outcome in self.outcomes}
+        if Outcome.UNREACHABLE in found:
+            return 3
+        if Outcome.UNKNOWN in found:
+            return 2
+        return 1 if found & {Outcome.REFUSED, Outcome.FAILED} else 0
+
+
+class Reporter:
+    """Told what a run is doing, as it does it; says nothing itself."""
+
+    def looked(self, data_set: DataSet, listing: Listing, missing: Sequence[VersionNumber]) -> None:
+        """The publisher's list is read; ``missing`` are the versions to load."""
+
+    def downloading(self, data_set: DataSet, version: VersionNumber, received: int, total: int | None) -> None:
+        """Bytes of a CSV have come."""
+
+    def typing(self, data_set: DataSet, version: VersionNumber) -> None:
+        """A landed CSV is being made into observations."""
+
+    def finished(self, outcome: VersionOutcome) -> None:
+        """A version is ready for the next edition, or is not to be."""
+
+    def publishing(self, versions: int) -> None:
+        """The next edition is being made."""
+
+
+def run(
+    pipeline: Pipeline,
+    data_sets: Sequence[DataSet],
+    *,
+    only: Collection[VersionNumber] | None = None,
+    reporter: Reporter | None = None,
+) -> RunReport:
+    """Load every version the publisher lists that is not in the warehouse, and publish once.
+
+    Versions whose status, notes or release changed at the publisher's are brought up to date even when nothing is to be
+    loaded; without any news nothing is published.
+
+    Args:
+        pipeline: the steps.
+        data_sets: which to look at.
+        only: load only these versions.
+        reporter: told of every step.
+    """
+    this = _Run(pipeline, reporter or Reporter())
+    in_force = pipeline.in_force()
+    additions: list[Addition] = []
+    with pipeline.client() as client:
+        for data_set in data_sets:
+            additions += this.look_and_load(client, data_set, in_force.get(data_set.name, {}), only)
+    this.publish(additions)
+    return this.report
+
+
+def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunReport:
+    """Make the warehouse anew from landing alone, without the network.
+
+    It takes the old one's place only when every landed version could be loaded.
+    """
+    this = _Run(pipeline, reporter or Reporter())
+    additions: list[Addition] = []
+    for data_set, listing in pipeline.landing.data_sets():
+        versions = pipeline.landing.versions(data_set)
+        this.reporter.looked(data_set, listing, versions)
+        additions.append(Addition(data_set, listing, this.reload(data_set, versions)))
+    if this.report.exit_code == 0:
+        this.publish(additions, anew=True)
+    return this.report
+
+
+class _Run:
+    """Collects what became of each version."""
+
+    def __init__(self, pipeline: Pipeline, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.report = RunReport()
+        self._pipeline = pipeline
+        self._attempts: list[Attempt] = []
+
+    def look_and_load(
+        self,
+        client: EesClient,
+        data_set: DataSet,
+        in_force: Mapping[VersionNumber, InForce],
+        only: Collection[VersionNumber] | None,
+    ) -> Iterable[Addition]:
+        """What the next edition has to say of a data set; nothing when there is no news."""
+        self.report.up_to_date[data_set.name] = len(in_force)
+        try:
+            listing = self._pipeline.look(client, data_set)
+        except EesError as error:
+            outcome = {EesUnavailableError: Outcome.UNREACHABLE, EesStatusError: Outcome.UNKNOWN}.get(type(error))
+            self._finish(VersionOutcome(data_set.name, None, outcome or Outcome.FAILED, str(error)))
+            return []
+        listed = {record.version for record in listing.versions}
+        for version in sorted(set(only or ()) - listed):
+            self._finish(
+                VersionOutcome(data_set.name, version, Outcome.UNKNOWN, "The publisher lists no such version.")
+            )
+        missing = [version for version in sorted(listed - in_force.keys()) if only is None or version in only]
+        self.reporter.looked(data_set, listing, missing)
+        loaded = self._load(client, data_set, missing)
+        return [Addition(data_set, listing, loaded)] if loaded or _moved(listing.versions, in_force) else []
+
+    def reload(self, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:
+        """Observations of landed versions; what cannot be loaded stays where it is."""
+        loaded: list[Finished] = []
+        for version in versions:
+            started_at = self._pipeline.now()
+            self.reporter.typing(data_set, version)
+            try:
+                landed = self._pipeline.landed(data_set, version)
+                observations = self._pipeline.observations.make(data_set, landed)
+            except Ks4Error as error:
+                self._fail(data_set, version, started_at, Outcome.FAILED, error)
+            else:
+                self._succeed(data_set, started_at, observations)
+                loaded.append((landed, observations))
+        return loaded
+
+    def publish(self, additions: Sequence[Addition], *, anew: bool = False) -> None:
+        """One edition for everything; none when there is no news."""
+        if additions:
+            self.reporter.publishing(sum(len(addition.versions) for addition in additions))
+            publish(self._pipeline.warehouse, additions, self._attempts, self._pipeline.now(), anew=anew)
+            self.report.published = True
+
+    def _load(self, client: EesClient, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:
+        loaded: list[Finished] = []
+        for version in versions:
+            started_at = self._pipeline.now()
+            try:
+                landed = self._land(client, data_set, version)
+                self.reporter.typing(data_set, version)
+                observations = self._pipeline.observe(data_set, landed)
+            except RefusedVersionError as error:
+                self._fail(data_set, version, started_at, Outcome.REFUSED, error)
+            except (EesError, LandingError) as error:
+                self._fail(data_set, version, started_at, Outcome.FAILED, error)
+            else:
+                self._succeed(data_set, started_at, observations)
+                loaded.append((landed, observations))
+        return loaded
+
+    def _land(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Landed:
+        def on_progress(received: int, total: int | None) -> None:
+            self.reporter.downloading(data_set, version, received, total)
+
+        return self._pipeline.land(client, data_set, version, on_progress)
+
+    def _succeed(self, data_set: DataSet, started_at: datetime, observations: Observations) -> None:
+        facts = observations.facts
+        markers = sum(count for found in facts.markers.values() for count in found.values())
+        self._attempts.append(
+            Attempt(data_set.name, facts.version, started_at, self._pipeline.now(), Outcome.LOADED, rows=facts.rows)
+        )
+        self._finish(VersionOutcome(data_set.name, facts.version, Outcome.LOADED, rows=facts.rows, markers=markers))
+
+    def _fail(
+        self, data_set: DataSet, version: VersionNumber, started_at: datetime, outcome: Outcome, error: Ks4Error
+    ) -> None:
+        self._attempts.append(
+            Attempt(data_set.name, version, started_at, self._pipeline.now(), outcome, reason=str(error))
+        )
+        self._finish(VersionOutcome(data_set.name, version, outcome, str(error)))
+
+    def _finish(self, outcome: VersionOutcome) -> None:
+        self.report.outcomes.append(outcome)
+        self.reporter.finished(outcome)
+
+
+def _moved(listed: Iterable[VersionRecord], in_force: Mapping[VersionNumber, InForce]) -> bool:
+    """Whether the publisher changed anything about versions that are in the warehouse."""
+    records = {record.version: record for record in listed}
+    return any(
+        version not in records or not loaded.agrees_with(records[version]) for version, loaded in in_force.items()
+    )

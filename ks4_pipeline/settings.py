@@ -1,0 +1,216 @@
+"""Configuration, read and validated once: from the environment and from one TOML file, environment first.
+
+Everything else is told its settings and never looks at the environment itself. An unknown key or a bad value is an
+error that names the key, where it stands and what would be right.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ks4_pipeline.errors import ConfigurationError
+
+DEFAULT_API_URL = "https://api.education.gov.uk/statistics"
+DEFAULT_NAME = "ks4_national"
+DEFAULT_ID = "019d4320-2bde-7059-8d7a-b685013eb1e6"
+
+_ENVIRONMENT = {"KS4_API_URL": "api_url", "KS4_DATA_DIR": "data_dir"}
+_OTHER_VARIABLES = {"KS4_CONFIG", "KS4_REAL_DATA"}
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Schemas that DuckDB or the warehouse itself own.
+_RESERVED = {"catalogue", "main", "temp", "system", "information_schema", "pg_catalog"}
+
+
+def _checked_id(text: str) -> str:
+    lowered = text.lower()
+    if not _GUID.fullmatch(lowered):
+        raise ValueError(f"{text!r} is not a data set id; give the UUID from the data set's page, such as {DEFAULT_ID}")
+    return lowered
+
+
+def checked_name(name: str) -> str:
+    """A data set's short name: it becomes a folder, an SQL schema and part of Dagster names, so it is a plain word.
+
+    Raises:
+        ValueError: when it is not lower-case letters, digits and underscores, or is a reserved word.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is not a usable name: start with a lower-case letter, then lower-case letters, digits or "
+            "underscores, 40 characters at most"
+        )
+    if name in _RESERVED:
+        raise ValueError(f"{name!r} is reserved; choose another name")
+    return name
+
+
+def _checked_url(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{text!r} is not a web address; it looks like {DEFAULT_API_URL}")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError(f"{text!r}: give scheme, host and path only")
+    path = parts.path.rstrip("/")
+    if path.endswith("/v1"):
+        raise ValueError(f"{text!r}: leave out the /v1, it is added")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+class DataSet(BaseModel):
+    """A followed data set: its short name and the publisher's id (lower case)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(checked_name)]
+    id: Annotated[str, AfterValidator(_checked_id)]
+
+
+class Settings(BaseModel):
+    """Everything that can be configured.
+
+    Attributes:
+        api_url: the API's base, without ``/v1``.
+        data_dir: the folder that holds landing, observations, the warehouse and Dagster's storage.
+        data_sets: the followed data sets, in the order of the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_url: Annotated[str, AfterValidator(_checked_url)] = DEFAULT_API_URL
+    data_dir: Path = Path("data")
+    data_sets: tuple[DataSet, ...] = Field(default=(DataSet(name=DEFAULT_NAME, id=DEFAULT_ID),), min_length=1)
+
+    @field_validator("data_sets", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        """``[data_sets.<name>]`` tables become data sets that know their name."""
+        if not isinstance(value, Mapping):
+            return value
+        for name, table in value.items():
+            if not isinstance(table, Mapping):
+                raise ValueError(f"[data_sets.{name}] must be a table with the key id")  # noqa: TRY004 - pydantic's way
+        return [{"name": name, **table} for name, table in value.items()]
+
+    @field_validator("data_sets")
+    @classmethod
+    def _followed_once(cls, value: tuple[DataSet, ...]) -> tuple[DataSet, ...]:
+        names: dict[str, str] = {}
+        for data_set in value:
+            if data_set.id in names:
+                raise ValueError(f"{names[data_set.id]!r} and {data_set.name!r} follow the same data set {data_set.id}")
+            names[data_set.id] = data_set.name
+        return value
+
+    def data_set(self, name: str) -> DataSet:
+        """The followed data set of that name.
+
+        Raises:
+            ConfigurationError: when none is followed under it.
+        """
+        for data_set in self.data_sets:
+            if data_set.name == name:
+                return data_set
+        followed = ", ".join(data_set.name for data_set in self.data_sets)
+        raise ConfigurationError(f"No data set is followed under the name {name!r}. Followed: {followed}.")
+
+    @property
+    def landing_dir(self) -> Path:
+        """Where the publisher's bytes are kept."""
+        return self.data_dir / "landing"
+
+    @property
+    def observations_dir(self) -> Path:
+        """Where each version's typed Parquet file is kept."""
+        return self.data_dir / "observations"
+
+    @property
+    def warehouse(self) -> Path:
+        """The published warehouse."""
+        return self.data_dir / "warehouse.duckdb"
+
+
+def config_path(environ: Mapping[str, str] | None = None) -> Path:
+    """The configuration file in force, whether or not it is there."""
+    env = os.environ if environ is None else environ
+    return Path(env["KS4_CONFIG"]) if env.get("KS4_CONFIG") else Path(env.get("KS4_DATA_DIR") or "data") / "ks4.toml"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        environ: the environment; that of the process when None.
+
+    Raises:
+        ConfigurationError: on unknown variables or keys, values that cannot be used, or a file that cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    known = _ENVIRONMENT.keys() | _OTHER_VARIABLES
+    unknown = sorted(key for key in env if key.startswith("KS4_") and key not in known)
+    if unknown:
+        raise ConfigurationError(f"Unknown environment variable {unknown[0]}. Known: {', '.join(sorted(known))}.")
+    path = config_path(env)
+    values = _read_toml(path, required=bool(env.get("KS4_CONFIG")))
+    if "data_dir" in values and not env.get("KS4_CONFIG"):
+        raise ConfigurationError(
+            f"{path}: data_dir cannot be set by a file inside the data directory; use KS4_DATA_DIR."
+        )
+    if "data_dir" in values and isinstance(values["data_dir"], str):
+        values["data_dir"] = path.parent / values["data_dir"]
+    from_environment = {key: env[variable] for variable, key in _ENVIRONMENT.items() if env.get(variable)}
+    try:
+        return Settings.model_validate({**values, **from_environment})
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path, values, from_environment)) from None
+
+
+def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise ConfigurationError(f"KS4_CONFIG names {path}, and there is no such file.") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _explain(error: ValidationError, path: Path, values: Mapping[str, Any], from_environment: Mapping[str, str]) -> str:
+    """Each fault on a line of its own: where it stands, which key, what is wrong."""
+    variables = {key: variable for variable, key in _ENVIRONMENT.items()}
+    faults = error.errors()
+    if len(faults) > 1:  # a data set that failed is gone from the list: that the list is then empty says nothing
+        faults = [fault for fault in faults if fault["type"] != "too_short"]
+    lines = []
+    for fault in faults:
+        key = _key(fault["loc"], values)
+        where = variables[key] if key in from_environment else f"{path}: {key}"
+        message = fault["msg"].removeprefix("Value error, ").replace("Field required", "this key is needed")
+        match fault["type"]:
+            case "extra_forbidden":
+                message = "unknown key"
+            case "too_short" | "tuple_type":
+                message = "name at least one data set: a table [data_sets.<name>] with the key id"
+        lines.append(f"{where}: {message}.")
+    return "\n".join(lines)
+
+
+def _key(location: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
+    """The key as it stands in the file: pydantic counts data sets, the file names them."""
+    match location:
+        case ("data_sets", int(index), "name"):
+            return f"data_sets.{list(values['data_sets'])[index]}"
+        case ("data_sets", int(index), *rest):
+            return ".".join(["data_sets", list(values["data_sets"])[index], *map(str, rest)])
+    return ".".join(map(str, location))

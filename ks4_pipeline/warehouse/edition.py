@@ -1,0 +1,168 @@
+"""An edition: the next state of the warehouse, made from finished observations and the publisher's lists.
+
+Tells the other modules of this package in which order to work; loading several versions makes one edition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from ks4_pipeline.ees.models import VersionRecord
+from ks4_pipeline.errors import ConfigurationError
+from ks4_pipeline.landing import Landed, Listing
+from ks4_pipeline.observations import Observations
+from ks4_pipeline.quality import check
+from ks4_pipeline.settings import DataSet
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse import catalogue, channels, long, schema, tables
+from ks4_pipeline.warehouse.file import WarehouseFile
+
+
+class ForeignSchemaError(ConfigurationError):
+    """A schema of the warehouse that belongs to another data set than the one now followed under its name."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One version tried, for the log of loads.
+
+    ``outcome`` is ``loaded``, ``refused`` or ``failed``; ``reason`` says why it was not loaded.
+    """
+
+    data_set: str
+    version: VersionNumber
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    reason: str | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What an edition brings for one data set: the publisher's list, and versions to load (perhaps none)."""
+
+    data_set: DataSet
+    listing: Listing
+    versions: Sequence[tuple[Landed, Observations]] = ()
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What the published warehouse holds of one version."""
+
+    version: VersionNumber
+    csv_sha256: str
+    status: str
+    withdrawn: datetime | None
+    notes: str
+    release: str | None
+    rows: int
+    channels: tuple[str, ...]
+
+    def agrees_with(self, record: VersionRecord) -> bool:
+        """Whether the publisher still says the same of it."""
+        release = record.release.title if record.release else None
+        return (self.status, self.withdrawn, self.notes, self.release) == (
+            record.status,
+            record.withdrawn,
+            record.notes,
+            release,
+        )
+
+
+def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, InForce]]:
+    """By data set, the versions that have a table in the published warehouse; empty before the first edition."""
+    if not warehouse.exists():
+        return {}
+    with warehouse.read() as connection:
+        rows = connection.execute(
+            "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, rows, channels "
+            f'FROM {schema.VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch'
+        ).fetchall()
+    found: dict[str, dict[VersionNumber, InForce]] = {}
+    for data_set, number, sha256, status, withdrawn, notes, release, count, shown in rows:
+        version = VersionNumber.parse(number)
+        found.setdefault(data_set, {})[version] = InForce(
+            version, sha256, status, withdrawn, notes, release, count, tuple(filter(None, shown.split(",")))
+        )
+    return found
+
+
+def publish(
+    warehouse: WarehouseFile,
+    additions: Sequence[Addition],
+    attempts: Sequence[Attempt],
+    loaded_at: datetime,
+    *,
+    anew: bool = False,
+) -> None:
+    """Publish one edition with all additions; on any error the published warehouse stays as it is.
+
+    Args:
+        warehouse: where it is published.
+        additions: what is new, by data set.
+        attempts: the versions tried, for the log of loads.
+        loaded_at: the time to write beside what is loaded.
+        anew: begin with an empty warehouse instead of the published one.
+
+    Raises:
+        ForeignSchemaError: when a name is already used for another data set.
+        WarehouseError: when the file cannot be built or put in place.
+    """
+    with warehouse.rewrite(anew=anew) as connection:
+        schema.create(connection)
+        connection.execute("BEGIN")
+        for addition in additions:
+            _refuse_foreign(connection, addition.data_set)
+            _add(connection, addition, loaded_at)
+        schema.insert(connection, schema.LOADS, (_attempt_row(attempt) for attempt in attempts))
+        connection.execute("COMMIT")
+
+
+def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, loaded_at: datetime) -> None:
+    data_set, listing = addition.data_set, addition.listing
+    for landed, observations in addition.versions:
+        tables.replace_table(connection, data_set.name, listing.summary.title, landed.record, observations)
+        catalogue.replace_version(connection, data_set, landed, observations, check(observations.facts))
+    landed_now = {landed.version: landed for landed, _ in addition.versions}
+    catalogue.replace_listing(connection, data_set, listing, landed_now, loaded_at)
+    chosen = channels.choose(listing.versions, _with_tables(connection, data_set))
+    channels.replace_views(connection, data_set.name, chosen)
+    if "latest" in chosen:
+        long.create_view(connection, data_set.name, chosen["latest"])
+    catalogue.mark_channels(connection, data_set, chosen)
+
+
+def _with_tables(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> set[VersionNumber]:
+    rows = connection.execute(
+        f'SELECT version FROM {schema.VERSIONS.qualified} WHERE data_set = ? AND "table" IS NOT NULL', [data_set.name]
+    ).fetchall()
+    return {VersionNumber.parse(number) for (number,) in rows}
+
+
+def _refuse_foreign(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> None:
+    row = connection.execute(
+        f"SELECT id FROM {schema.DATA_SETS.qualified} WHERE data_set = ?", [data_set.name]
+    ).fetchone()
+    if row is not None and row[0] != data_set.id:
+        raise ForeignSchemaError(
+            f"The warehouse holds data set {row[0]} under the name {data_set.name!r}, and the configuration follows "
+            f"{data_set.id} under it now. Follow the new one under another name."
+        )
+
+
+def _attempt_row(attempt: Attempt) -> Mapping[str, object]:
+    return {
+        "data_set": attempt.data_set,
+        "version": str(attempt.version),
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+        "rows": attempt.rows,
+    }

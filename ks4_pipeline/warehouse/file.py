@@ -1,0 +1,149 @@
+"""The warehouse file: read by anybody at any time, and replaced as a whole by one publisher at a time.
+
+DuckDB lets one process write or many read. So nothing here ever writes to the published file: a publisher copies it,
+changes the copy, closes and flushes it, and puts it in the old one's place. Connections opened before keep the old
+file; those opened later see the new one. What is *in* the file is not this module's business.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from ks4_pipeline import durable
+from ks4_pipeline.errors import Ks4Error
+
+# Readable by DuckDB 1.4 and later, so that users' R, DBeaver and command-line installations need not be the newest.
+STORAGE_VERSION = "v1.4.0"
+_ATTACHED = "warehouse"
+_READ_ONLY = 0o444
+_WAIT_SECONDS = 600
+
+
+class WarehouseError(Ks4Error):
+    """The warehouse file cannot be read, built or put in place."""
+
+
+class WarehouseFile:
+    """The published warehouse at one path.
+
+    Args:
+        path: ``warehouse.duckdb``; need not exist yet.
+        wait_seconds: how long a publisher waits for another one.
+    """
+
+    # DuckDB keeps an open file by its path within a process: while one old connection is open, a new one sees the old
+    # file. One reader at a time per process means that each sees what is published when it opens.
+    _readers = threading.Lock()
+
+    def __init__(self, path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> None:
+        self.path = path
+        self._wait = wait_seconds
+
+    def exists(self) -> bool:
+        """Whether anything has been published."""
+        return self.path.is_file()
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A short read-only connection to what is published now; close it (leave the block) before long work.
+
+        Raises:
+            WarehouseError: when nothing is published, or the file cannot be opened.
+        """
+        if not self.exists():
+            raise WarehouseError(f"There is no warehouse at {self.path} yet. Load something first: ks4 run.")
+        with self._readers:
+            connection = _open_read_only(self.path)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def rewrite(self, *, anew: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Make the next edition: a connection to a private copy, published when the block ends without an error.
+
+        Args:
+            anew: begin with an empty file.
+
+        Raises:
+            WarehouseError: when another publisher holds on for too long, or the finished file cannot be put in place.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._publisher():
+            build = self.path.with_name(f"{self.path.stem}.build-{os.getpid()}.duckdb")
+            self._remove_builds()
+            try:
+                if self.exists() and not anew:
+                    shutil.copyfile(self.path, build)
+                connection = duckdb.connect()
+                try:
+                    _attach(connection, build)
+                    yield connection
+                    connection.execute(f"CHECKPOINT {_ATTACHED}")
+                    connection.execute(f"USE memory; DETACH {_ATTACHED}")
+                finally:
+                    connection.close()
+                self._put_in_place(build)
+            finally:
+                self._remove_builds()
+
+    @contextmanager
+    def _publisher(self) -> Iterator[None]:
+        lock = FileLock(self.path.with_name(f"{self.path.name}.lock"))
+        try:
+            lock.acquire(timeout=self._wait)
+        except Timeout:
+            raise WarehouseError(
+                f"Another process has been publishing {self.path} for more than {self._wait:.0f} s. Let it finish, or "
+                "end it; then run again. Nothing is lost."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _put_in_place(self, build: Path) -> None:
+        with suppress(FileNotFoundError):
+            build.with_name(f"{build.name}.wal").unlink()
+        with duckdb.connect(build, read_only=True) as finished:  # a file that does not open must not be published
+            finished.execute("SELECT count(*) FROM duckdb_tables()")
+        durable.flush(build)
+        # Opened read-write by a user, the published file would get a .wal beside it that breaks every later open.
+        build.chmod(_READ_ONLY)
+        stray = self.path.with_name(f"{self.path.name}.wal")
+        if stray.exists():
+            stray.rename(stray.with_name(f"{stray.name}.stray-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"))
+        try:
+            durable.replace(build, self.path)
+        except PermissionError as error:
+            raise WarehouseError(
+                f"{self.path} cannot be replaced ({error}). Where an open file cannot be replaced, as on Windows, "
+                "close the programs that read it; then run again. Nothing is lost."
+            ) from error
+
+    def _remove_builds(self) -> None:
+        """Remove builds that were never finished; called by the one publisher only."""
+        for path in self.path.parent.glob(f"{self.path.stem}.build-*"):
+            path.unlink(missing_ok=True)
+
+
+def _open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(path, read_only=True)
+    except duckdb.Error as error:
+        raise WarehouseError(f"{path} cannot be opened: {error}") from error
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    name = str(path).replace("'", "''")
+    connection.execute(f"ATTACH '{name}' AS {_ATTACHED} (STORAGE_VERSION '{STORAGE_VERSION}'); USE {_ATTACHED}")

@@ -1,0 +1,71 @@
+"""``latest_long``: the newest version with one row per cell, each figure beside its label, unit, marker and reason."""
+
+from __future__ import annotations
+
+import duckdb
+
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.schema import COLUMNS, MARKER_TABLE
+from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+
+_COMMENTS = {
+    "indicator": "The column the cell stands in.",
+    "label": "The publisher's label of the indicator.",
+    "unit": "Its unit; NULL: none.",
+    "value": "The figure; NULL where the publisher gives a marker instead.",
+    "marker": "The marker in place of a figure; NULL where there is one.",
+    "reason": "What the marker means; rounds_to_zero is neither zero nor missing.",
+    "text": "The cell of an indicator that the publisher means as text.",
+}
+
+
+def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber) -> None:
+    """Make the schema's ``latest_long`` over the table of a version."""
+    columns = connection.execute(
+        f"SELECT column_name, role, data_type, label, unit FROM {COLUMNS.qualified} "
+        "WHERE data_set = ? AND version = ? ORDER BY position",
+        [schema, str(version)],
+    ).fetchall()
+    keys = [name for name, role, *_ in columns if role not in {"indicator", "flag"}]
+    indicators = [column for column in columns if column[1] == "indicator"]
+    has_text = any(kind != "DOUBLE" for _, _, kind, _, _ in indicators)
+    own = [name for name in _COMMENTS if name != "text" or has_text]
+    names = {name: _free(name, keys) for name in own}
+    cells = ", ".join(_cell(*column, has_text=has_text) for column in indicators)
+    parts = [f"version_table.{identifier(key)}" for key in keys]
+    parts += [
+        f"{'markers.reason' if name == 'reason' else f'cell.{name}'} AS {identifier(names[name])}" for name in own
+    ]
+    view = qualified(schema, "latest_long")
+    source = (
+        f"(SELECT *, unnest([{cells}]) AS cell FROM {qualified(schema, version.table)}) AS version_table "
+        f"LEFT JOIN {MARKER_TABLE.qualified} AS markers ON markers.marker = cell.marker"
+    )
+    connection.execute(f"CREATE VIEW {view} AS SELECT {', '.join(parts)} FROM {source}")
+    comment = f"The newest published version, now {version}: one row per cell of an indicator."
+    statements = [f"COMMENT ON VIEW {view} IS {literal(comment)}"]
+    statements += [f"COMMENT ON COLUMN {view}.{identifier(names[name])} IS {literal(_COMMENTS[name])}" for name in own]
+    connection.execute(";\n".join(statements))
+
+
+def _cell(name: str, _role: str, kind: str, label: str, unit: str | None, *, has_text: bool) -> str:
+    """One cell as a struct; all of them have the same fields, so that they can stand in one list."""
+    numeric = kind == "DOUBLE"
+    fields = {
+        "indicator": literal(name),
+        "label": literal(label),
+        "unit": f"CAST({literal(unit)} AS VARCHAR)",
+        "value": identifier(name) if numeric else "CAST(NULL AS DOUBLE)",
+        "marker": identifier(f"{name}_flag") if numeric else "CAST(NULL AS VARCHAR)",
+    }
+    if has_text:
+        fields["text"] = "CAST(NULL AS VARCHAR)" if numeric else identifier(name)
+    return "{" + ", ".join(f"'{field}': {value}" for field, value in fields.items()) + "}"
+
+
+def _free(name: str, taken: list[str]) -> str:
+    """A name of ours that no column of the file has."""
+    lowered = {other.lower() for other in taken}
+    while name in lowered:
+        name += "_"
+    return name

@@ -1,0 +1,243 @@
+"""The schema ``catalogue``: what each of its tables is, described once; DDL, comments and inserts come from here."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+
+SCHEMA = "catalogue"
+_TYPES: dict[str, pl.DataType] = {
+    "VARCHAR": pl.String(),
+    "BIGINT": pl.Int64(),
+    "INTEGER": pl.Int32(),
+    "DOUBLE": pl.Float64(),
+    "BOOLEAN": pl.Boolean(),
+    "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
+    "JSON": pl.String(),
+}
+Row = Mapping[str, object]
+Columns = dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table of the catalogue: its name, what it is, and its columns as name -> (type, comment)."""
+
+    name: str
+    comment: str
+    columns: Columns
+
+    @property
+    def qualified(self) -> str:
+        """The quoted name with its schema."""
+        return qualified(SCHEMA, self.name)
+
+
+_DATA_SET: Columns = {"data_set": ("VARCHAR", "Short name it is followed under; also the schema of its tables.")}
+_VERSION: Columns = _DATA_SET | {"version": ("VARCHAR", "Version number as the API prints it: 1.0, 1.0.1.")}
+
+DATA_SETS = Table(
+    "data_sets",
+    "One row per followed data set.",
+    _DATA_SET
+    | {
+        "id": ("VARCHAR", "The publisher's id."),
+        "title": ("VARCHAR", "The publisher's title."),
+        "summary": ("VARCHAR", "The publisher's summary."),
+        "status": ("VARCHAR", "Published or Deprecated."),
+        "superseded_by": ("VARCHAR", "Id of the data set that takes its place, if any."),
+        "latest_version": ("VARCHAR", "The version published last, by the publisher's word."),
+        "seen_at": ("TIMESTAMPTZ", "When the publisher's list was last read before this edition."),
+    },
+)
+VERSIONS = Table(
+    "versions",
+    "One row per version the publisher lists; order by major, minor, patch. Not loaded: table is NULL.",
+    _VERSION
+    | {
+        "major": ("INTEGER", "First part of the number."),
+        "minor": ("INTEGER", "Second part."),
+        "patch": ("INTEGER", "Third part; 0 when the API prints two."),
+        "bump": ("VARCHAR", "What the number says it is: major, minor or patch."),
+        "status": ("VARCHAR", "Published, Deprecated or Withdrawn; only Published ones stand in channels."),
+        "published": ("TIMESTAMPTZ", "When the publisher released it."),
+        "withdrawn": ("TIMESTAMPTZ", "When it was withdrawn, if it was. Its table stays."),
+        "notes": ("VARCHAR", "The publisher's notes on what changed."),
+        "release": ("VARCHAR", "Title of the statistical release."),
+        "release_slug": ("VARCHAR", "Its part of the web address."),
+        "file_id": ("VARCHAR", "Id of the data set's page for the file; patches share it."),
+        "rows": ("BIGINT", "Rows of the table; of the publisher's announcement while it is not loaded."),
+        "sha256": ("VARCHAR", "SHA-256 of the gzip bytes as served."),
+        "bytes": ("BIGINT", "Number of gzip bytes as served."),
+        "csv_sha256": ("VARCHAR", "SHA-256 of the CSV itself."),
+        "csv_bytes": ("BIGINT", "Size of the CSV itself."),
+        "fetched_at": ("TIMESTAMPTZ", "When its bytes came here."),
+        "loaded_at": ("TIMESTAMPTZ", "When its table was made."),
+        "table": ("VARCHAR", "Its table in the data set's schema; NULL when it is not loaded."),
+        "channels": ("VARCHAR", "The channels that show it now, with commas between."),
+    },
+)
+COLUMNS = Table(
+    "columns",
+    "One row per column of each version's table. Ids are unique within filters and within indicators only.",
+    _VERSION
+    | {
+        "position": ("INTEGER", "Place in the table, from 1."),
+        "column_name": ("VARCHAR", "Name in the table, as in the publisher's file."),
+        "role": ("VARCHAR", "time, geography, filter, indicator, flag or other."),
+        "data_type": ("VARCHAR", "Type in the table."),
+        "id": ("VARCHAR", "The publisher's id of the filter or indicator; stays when the column is renamed."),
+        "label": ("VARCHAR", "The publisher's label."),
+        "unit": ("VARCHAR", "%, pp, £, £m, string; NULL: none."),
+        "decimal_places": ("INTEGER", "Decimal places the publisher shows."),
+        "hint": ("VARCHAR", "The publisher's hint on a filter."),
+    },
+)
+FILTER_OPTIONS = Table(
+    "filter_options",
+    "One row per value of each filter.",
+    _VERSION
+    | {
+        "column_name": ("VARCHAR", "The filter's column."),
+        "filter_id": ("VARCHAR", "The filter's id."),
+        "option_id": ("VARCHAR", "The option's id, unique within the filter."),
+        "label": ("VARCHAR", "What stands in the column."),
+    },
+)
+LOCATIONS = Table(
+    "locations",
+    "One row per place of each version.",
+    _VERSION
+    | {
+        "level": ("VARCHAR", "Geographic level, as in the column geographic_level."),
+        "level_code": ("VARCHAR", "The API's code of the level: NAT, REG, LA."),
+        "location_id": ("VARCHAR", "The publisher's id of the place, unique within its level."),
+        "label": ("VARCHAR", "Name of the place."),
+        "code": ("VARCHAR", "Its code; for local authorities the ONS code."),
+        "old_code": ("VARCHAR", "Local authorities: the three-digit code."),
+        "urn": ("VARCHAR", "Schools: unique reference number."),
+        "la_estab": ("VARCHAR", "Schools: local authority and establishment number."),
+        "ukprn": ("VARCHAR", "Providers: UK provider reference number."),
+    },
+)
+TIME_PERIODS = Table(
+    "time_periods",
+    "One row per time period of each version; order by position.",
+    _VERSION
+    | {
+        "position": ("INTEGER", "Chronological place, from 1."),
+        "code": ("VARCHAR", "The API's code of the kind of period: AY is an academic year."),
+        "period": ("VARCHAR", "As the API writes it: 2024/2025."),
+        "label": ("VARCHAR", "As people write it: 2024/25."),
+        "time_identifier": ("VARCHAR", "As in the column time_identifier."),
+        "time_period": ("VARCHAR", "As in the column time_period: 202425."),
+    },
+)
+CHANGES = Table(
+    "changes",
+    "What the publisher says each version changed in the metadata. Changed figures are never in it: see revisions.",
+    _VERSION
+    | {
+        "severity": ("VARCHAR", "major or minor, as the API files it; a minor version may hold major changes."),
+        "kind": ("VARCHAR", "filters, filter_options, geographic_levels, indicators, location_groups, …"),
+        "action": ("VARCHAR", "added, removed or changed."),
+        "within": ("VARCHAR", "The filter's column or the level, for options and places."),
+        "label": ("VARCHAR", "Label now, or before where it was removed."),
+        "previous": ("JSON", "The publisher's description before."),
+        "current": ("JSON", "The publisher's description now."),
+    },
+)
+MARKER_TABLE = Table(
+    "markers",
+    "What stands in flag columns, and what it means.",
+    {
+        "marker": ("VARCHAR", "Canonical symbol."),
+        "meaning": ("VARCHAR", "In words."),
+        "reason": ("VARCHAR", "Why there is no number. rounds_to_zero is neither zero nor missing."),
+        "sdmx_obs_status": ("VARCHAR", "Code of SDMX CL_OBS_STATUS."),
+        "gss_shorthand": ("VARCHAR", "Shorthand of the Government Statistical Service."),
+        "current": ("BOOLEAN", "Whether producers still use it."),
+    },
+)
+LOADS = Table(
+    "loads",
+    "One row per version tried in a run that published something.",
+    _VERSION
+    | {
+        "started_at": ("TIMESTAMPTZ", "When work on it began."),
+        "finished_at": ("TIMESTAMPTZ", "When its observations were ready, or it failed."),
+        "outcome": ("VARCHAR", "loaded, refused or failed."),
+        "reason": ("VARCHAR", "Why it was refused or failed."),
+        "rows": ("BIGINT", "Rows loaded."),
+    },
+)
+CHECKS = Table(
+    "checks",
+    "One row per check of each loaded version.",
+    _VERSION
+    | {
+        "check_name": ("VARCHAR", "Name of the check."),
+        "severity": ("VARCHAR", "error: blocks the table; warn: never does."),
+        "passed": ("BOOLEAN", "Whether it holds."),
+        "affected": ("BIGINT", "Rows or cells it does not hold for."),
+        "detail": ("VARCHAR", "What was found."),
+    },
+)
+TABLES = (
+    DATA_SETS, VERSIONS, COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, MARKER_TABLE, LOADS, CHECKS,
+)  # fmt: skip
+OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECKS)
+"""The tables whose rows describe one loaded version."""
+
+
+def create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the catalogue's tables where they are not there yet, and fill in the markers."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    for table in TABLES:
+        columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in table.columns.items())
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified} ({columns})")
+        comments = [f"COMMENT ON TABLE {table.qualified} IS {literal(table.comment)}"]
+        comments += [
+            f"COMMENT ON COLUMN {table.qualified}.{identifier(name)} IS {literal(text)}"
+            for name, (_, text) in table.columns.items()
+        ]
+        connection.execute(";\n".join(comments))
+    connection.execute(f"DELETE FROM {MARKER_TABLE.qualified}")
+    insert(
+        connection,
+        MARKER_TABLE,
+        (
+            {
+                "marker": marker.symbol,
+                "meaning": marker.meaning,
+                "reason": str(marker.reason),
+                "sdmx_obs_status": marker.sdmx_obs_status,
+                "gss_shorthand": marker.gss_shorthand,
+                "current": marker.current,
+            }
+            for marker in MARKERS.values()
+        ),
+    )
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Iterable[Row]) -> None:
+    """Add rows by column name; columns a row lacks become NULL.
+
+    Through a Parquet file, since row-by-row inserts take a millisecond each and a data set may have 60,000 places.
+    """
+    schema = {name: _TYPES[kind] for name, (kind, _) in table.columns.items()}
+    frame = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema, orient="row")
+    if frame.is_empty():
+        return
+    with tempfile.TemporaryDirectory(prefix="ks4-") as folder:
+        path = Path(folder) / "rows.parquet"
+        frame.write_parquet(path)
+        connection.execute(f"INSERT INTO {table.qualified} BY NAME SELECT * FROM read_parquet(?)", [str(path)])

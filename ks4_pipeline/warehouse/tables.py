@@ -1,0 +1,90 @@
+"""Version tables: DDL, comments and rows of one version, all from the same description of its columns."""
+
+from __future__ import annotations
+
+import duckdb
+
+from ks4_pipeline.columns import Column, Role
+from ks4_pipeline.ees.models import Filter, Indicator, VersionRecord
+from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
+from ks4_pipeline.errors import Ks4Error
+from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.observations import Observations
+from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+
+LICENCE = "Department for Education, Crown copyright, Open Government Licence v3.0."
+_MARKERS_IN_SHORT = ", ".join(f"{marker.symbol} {marker.reason.replace('_', ' ')}" for marker in MARKERS.values())
+_STANDARD = {
+    "time_period": "Time period in the publisher's digits: 202425 is 2024/25. Text, not a number.",
+    "time_identifier": "Kind of time period, such as Academic year.",
+    "geographic_level": "Geographic level of the row, such as National. Totals and parts stand in one table.",
+}
+
+
+class TableError(Ks4Error):
+    """A table that does not hold what was put into it."""
+
+
+def replace_table(
+    connection: duckdb.DuckDBPyConnection, schema: str, title: str, record: VersionRecord, observations: Observations
+) -> None:
+    """Make the table of a version from its observations, by column name, in the order of the file.
+
+    Raises:
+        TableError: when the table does not hold as many rows as the observations.
+    """
+    table = qualified(schema, record.version.table)
+    columns = observations.columns.observations
+    definitions = ", ".join(f"{identifier(column.name)} {sql_type(column)}" for column in columns)
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
+    connection.execute(f"CREATE OR REPLACE TABLE {table} ({definitions})")
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?)", [str(observations.parquet)])
+    (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+    if rows != observations.facts.rows:
+        raise TableError(f"{schema}.{record.version.table} holds {rows} rows; expected {observations.facts.rows}.")
+    comments = [f"COMMENT ON TABLE {table} IS {literal(table_comment(title, record))}"]
+    comments += [
+        f"COMMENT ON COLUMN {table}.{identifier(column.name)} IS {literal(column_comment(column))}"
+        for column in columns
+    ]
+    connection.execute(";\n".join(comments))
+
+
+def sql_type(column: Column) -> str:
+    """DOUBLE for figures, VARCHAR for everything else."""
+    return "DOUBLE" if column.is_numeric else "VARCHAR"
+
+
+def table_comment(title: str, record: VersionRecord) -> str:
+    """What a version's table is: title, version, date, release, the publisher's notes."""
+    published = f", published {record.published:%Y-%m-%d}" if record.published else ""
+    release = f", {record.release.title}" if record.release else ""
+    notes = f" Publisher's notes: {record.notes}" if record.notes else ""
+    return f"{title}: version {record.version} ({record.version.bump}){published}{release}.{notes} {LICENCE}"
+
+
+def column_comment(column: Column) -> str:
+    """What a column is, in the publisher's words where there are any."""
+    item = column.described
+    if column.role is Role.FLAG and isinstance(item, Indicator):
+        return f"Why {item.label} has no number; NULL where it has one. Markers: {_MARKERS_IN_SHORT}."
+    if isinstance(item, Indicator):
+        return indicator_comment(item)
+    if isinstance(item, Filter):
+        options = f" {len(item.options)} options." if item.options else ""
+        return f"{item.label}.{' ' + item.hint if item.hint else ''}{options} Never sum over all options."
+    if column.name in _STANDARD:
+        return _STANDARD[column.name]
+    if column.role is Role.GEOGRAPHY:
+        level = next(level for level in GEOGRAPHIC_LEVELS if column.name in level.columns)
+        empty = "" if level.code == "NAT" else " NULL on rows of coarser levels."
+        return f"{level.label}: {column.name.replace('_', ' ')}.{empty}"
+    return "A column of the publisher's file that its metadata does not describe."
+
+
+def indicator_comment(indicator: Indicator) -> str:
+    """An indicator's label, unit, decimals and what NULL means."""
+    unit = {None: "", "": "", "string": " Text, as published."}.get(indicator.unit, f" Unit: {indicator.unit}.")
+    places = "" if indicator.decimal_places is None else f" Published to {indicator.decimal_places} decimal places."
+    null = "" if indicator.is_text else f" NULL: see {indicator.column}_flag."
+    return f"{indicator.label}.{unit}{places}{null}"
