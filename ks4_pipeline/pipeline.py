@@ -16,7 +16,7 @@ from ks4_pipeline.landing import Landed, Landing, Listing, Progress, Refusal
 from ks4_pipeline.observations import Observations, ObservationsStore
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import Addition, Attempt, InForce, loaded_versions, publish
+from ks4_pipeline.warehouse.edition import Addition, Attempt, InForce, count_rows, loaded_versions, publish
 from ks4_pipeline.warehouse.file import WarehouseFile
 
 
@@ -107,6 +107,10 @@ class Pipeline:
     def now(self) -> datetime:
         """The time in UTC, by this pipeline's clock."""
         return self._clock()
+
+    def count_rows(self, data_set: DataSet, version: VersionNumber) -> int:
+        """Rows of a version's table in the published warehouse."""
+        return count_rows(self.warehouse, data_set.name, version)
 
     def landed(self, data_set: DataSet, version: VersionNumber) -> Landed:
         """A version that has landed.

@@ -20,6 +20,7 @@ from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import catalogue, channels, long, schema, tables
 from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.sql import qualified
 
 
 class ForeignSchemaError(ConfigurationError):
@@ -91,6 +92,13 @@ def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, I
             version, sha256, status, withdrawn, notes, release, count, tuple(filter(None, shown.split(",")))
         )
     return found
+
+
+def count_rows(warehouse: WarehouseFile, name: str, version: VersionNumber) -> int:
+    """Rows of a version's table in the published warehouse."""
+    with warehouse.read() as connection:
+        row = connection.execute(f"SELECT count(*) FROM {qualified(name, version.table)}").fetchone()
+    return int(row[0]) if row else 0
 
 
 def publish(

@@ -1,0 +1,180 @@
+"""Assets: per data set ``landing`` -> ``observations`` -> ``table``, one partition per version.
+
+Each asset runs one step of the pipeline and tells the UI what came of it. A version that is refused fails its run with
+the faults as a failed check, so that nothing behind it runs. (No deferred annotations here: Dagster reads them.)
+"""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+
+from ks4_pipeline.faults import RefusedVersionError
+from ks4_pipeline.observations import FORMAT
+from ks4_pipeline.orchestration import metadata
+from ks4_pipeline.orchestration.partitions import versions_of
+from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.quality import CHECKS, CheckResult, Severity, check
+from ks4_pipeline.settings import DataSet
+from ks4_pipeline.versions import VersionNumber
+
+WRITER_POOL = "duckdb_writer"
+CONTENT_ACCEPTED = "content_accepted"
+ROWS_AS_ANNOUNCED = "rows_as_announced"
+OWNERS = ["team:statistics"]
+
+Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
+
+
+def asset_key(data_set: DataSet, step: str) -> dg.AssetKey:
+    """``<name>/<step>``."""
+    return dg.AssetKey([data_set.name, step])
+
+
+def build_assets(data_set: DataSet) -> list[dg.AssetsDefinition]:
+    """The assets of one data set."""
+    return [_landing(data_set), _observations(data_set), _table(data_set)]
+
+
+def _landing(data_set: DataSet) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=asset_key(data_set, "landing"),
+        partitions_def=versions_of(data_set),
+        group_name=data_set.name,
+        kinds={"csv", "gzip"},
+        owners=OWNERS,
+        description=(
+            "What the publisher served for this version, byte for byte: CSV (gzip), metadata, record and change log, "
+            "with a manifest of sizes and SHA-256. Fetched once, never changed."
+        ),
+    )
+    def landing(context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]) -> Results:
+        version = VersionNumber.parse(context.partition_key)
+        started = time.monotonic()
+        with pipeline.client() as client:
+            pipeline.look(client, data_set)
+            landed = pipeline.land(client, data_set, version)
+        yield dg.MaterializeResult(
+            metadata={**metadata.of_landing(landed), "seconds": round(time.monotonic() - started, 2)},
+            data_version=dg.DataVersion(landed.manifest.served.sha256),
+        )
+
+    return landing
+
+
+def _observations(data_set: DataSet) -> dg.AssetsDefinition:
+    key = asset_key(data_set, "observations")
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(data_set, "landing")],
+        partitions_def=versions_of(data_set),
+        group_name=data_set.name,
+        kinds={"polars", "parquet"},
+        owners=OWNERS,
+        code_version=str(FORMAT),
+        check_specs=[
+            dg.AssetCheckSpec(
+                CONTENT_ACCEPTED,
+                asset=key,
+                blocking=True,
+                description="Every row is whole, every indicator cell is a number or a known marker, and there are as "
+                "many rows as the publisher announces.",
+            ),
+            *(dg.AssetCheckSpec(name, asset=key, description=asserts) for name, asserts in CHECKS.items()),
+        ],
+        description=(
+            "The version as a typed table: each indicator a number or NULL, and behind it a flag with the publisher's "
+            "marker (c, z, x, low …) where there is no number."
+        ),
+    )
+    def observations(context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]) -> Results:
+        version = VersionNumber.parse(context.partition_key)
+        started = time.monotonic()
+        landed = pipeline.landed(data_set, version)
+        try:
+            found = pipeline.observe(data_set, landed)
+        except RefusedVersionError as error:
+            faults = {"faults": error.count, "first faults": metadata.fault_table(error.faults)}
+            yield dg.AssetCheckResult(passed=False, check_name=CONTENT_ACCEPTED, asset_key=key, metadata=faults)
+            raise dg.Failure(str(error), metadata=faults, allow_retries=False) from error
+        yield dg.AssetCheckResult(
+            passed=True, check_name=CONTENT_ACCEPTED, asset_key=key, metadata={"rows": found.facts.rows, "faults": 0}
+        )
+        for result in check(found.facts):
+            yield as_check_result(key, result)
+        yield dg.MaterializeResult(
+            metadata={**metadata.of_observations(found), "seconds": round(time.monotonic() - started, 2)},
+            data_version=dg.DataVersion(f"{found.facts.csv_sha256}:{FORMAT}"),
+        )
+
+    return observations
+
+
+def _table(data_set: DataSet) -> dg.AssetsDefinition:
+    key = asset_key(data_set, "table")
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(data_set, "observations")],
+        partitions_def=versions_of(data_set),
+        group_name=data_set.name,
+        kinds={"duckdb", "table"},
+        owners=OWNERS,
+        pool=WRITER_POOL,
+        check_specs=[
+            dg.AssetCheckSpec(
+                ROWS_AS_ANNOUNCED,
+                asset=key,
+                description="The published table, counted afterwards, has as many rows as the publisher announces.",
+            )
+        ],
+        description=(
+            "The version's table in the published DuckDB warehouse, with its channels, catalogue rows and comments. "
+            "The warehouse file is replaced as a whole: readers are never locked out."
+        ),
+    )
+    def table(context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]) -> Results:
+        version = VersionNumber.parse(context.partition_key)
+        started = time.monotonic()
+        pipeline.publish(data_set, [version])
+        seconds = round(time.monotonic() - started, 2)
+        landed = pipeline.landed(data_set, version)
+        found = pipeline.observations.make(data_set, landed)
+        rows = pipeline.count_rows(data_set, version)
+        announced = landed.record.total_results
+        channels = pipeline.in_force()[data_set.name][version].channels
+        yield dg.AssetCheckResult(
+            passed=rows == announced,
+            check_name=ROWS_AS_ANNOUNCED,
+            asset_key=key,
+            metadata={"rows": rows, "announced": announced},
+        )
+        yield dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": rows,
+                "dagster/column_schema": metadata.column_schema(found),
+                "dagster/uri": pipeline.warehouse.path.resolve().as_uri(),
+                "table": f"{data_set.name}.{version.table}",
+                "channels": ", ".join(channels) or "none",
+                "first rows": dg.MetadataValue.md(metadata.first_rows(found)),
+                "query": dg.MetadataValue.md(f'```\nks4 sql "FROM {data_set.name}.{version.table} LIMIT 5"\n```'),
+                "seconds": seconds,
+                **metadata.of_record(landed.record),
+            }
+        )
+
+    return table
+
+
+def as_check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
+    """A check's outcome as Dagster shows it."""
+    severity = dg.AssetCheckSeverity.ERROR if result.severity is Severity.ERROR else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        passed=result.passed,
+        check_name=result.name,
+        asset_key=key,
+        severity=severity,
+        description=result.detail,
+        metadata={"affected": result.affected},
+    )

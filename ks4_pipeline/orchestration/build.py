@@ -1,0 +1,27 @@
+"""Definitions from settings: fresh ones at each call, every resource replaceable."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from ks4_pipeline.orchestration.assets import build_assets
+from ks4_pipeline.orchestration.jobs import load_job
+from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.settings import Settings
+
+
+def build_definitions(settings: Settings, *, pipeline: Pipeline | None = None) -> dg.Definitions:
+    """All definitions for the followed data sets.
+
+    Args:
+        settings: which data sets, where, and how often.
+        pipeline: the steps to run; made from the settings when None.
+    """
+    assets = [asset for data_set in settings.data_sets for asset in build_assets(data_set)]
+    return dg.Definitions(
+        assets=assets,
+        jobs=[load_job(data_set) for data_set in settings.data_sets],
+        resources={"pipeline": pipeline or Pipeline(settings)},
+        # A process per step costs seconds, and a second writer would only wait for the first (design §5.7).
+        executor=dg.in_process_executor,
+    )
