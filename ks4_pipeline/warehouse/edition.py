@@ -18,7 +18,7 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality import check
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse import catalogue, channels, long, schema, tables
+from ks4_pipeline.warehouse import catalogue, channels, history, long, revisions, schema, tables
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.sql import qualified
 
@@ -144,6 +144,9 @@ def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, loaded_at: d
     if "latest" in chosen:
         long.create_view(connection, data_set.name, chosen["latest"])
     catalogue.mark_channels(connection, data_set, chosen)
+    columns = history.stored_columns(connection, data_set.name)
+    history.create(connection, data_set.name, columns)
+    revisions.update(connection, data_set.name, columns, landed_now, loaded_at)
 
 
 def _with_tables(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> set[VersionNumber]:

@@ -76,7 +76,8 @@ class WarehouseFile:
             anew: begin with an empty file.
 
         Raises:
-            WarehouseError: when another publisher holds on for too long, or the finished file cannot be put in place.
+            WarehouseError: when another publisher holds on for too long, or the next edition cannot be made or put in
+                place.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._publisher():
@@ -94,6 +95,10 @@ class WarehouseFile:
                 finally:
                     connection.close()
                 self._put_in_place(build)
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    f"The next edition of {self.path} could not be made: {error}. The published one stays as it is."
+                ) from error
             finally:
                 self._remove_builds()
 

@@ -27,6 +27,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: Ver
         [schema, str(version)],
     ).fetchall()
     keys = [name for name, role, *_ in columns if role not in {"indicator", "flag"}]
+    cell = _free("cell", [name for name, *_ in columns])
     indicators = [column for column in columns if column[1] == "indicator"]
     has_text = any(kind != "DOUBLE" for _, _, kind, _, _ in indicators)
     own = [name for name in _COMMENTS if name != "text" or has_text]
@@ -34,12 +35,12 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: Ver
     cells = ", ".join(_cell(*column, has_text=has_text) for column in indicators)
     parts = [f"version_table.{identifier(key)}" for key in keys]
     parts += [
-        f"{'markers.reason' if name == 'reason' else f'cell.{name}'} AS {identifier(names[name])}" for name in own
+        f"{'markers.reason' if name == 'reason' else f'{cell}.{name}'} AS {identifier(names[name])}" for name in own
     ]
     view = qualified(schema, "latest_long")
     source = (
-        f"(SELECT *, unnest([{cells}]) AS cell FROM {qualified(schema, version.table)}) AS version_table "
-        f"LEFT JOIN {MARKER_TABLE.qualified} AS markers ON markers.marker = cell.marker"
+        f"(SELECT *, unnest([{cells}]) AS {cell} FROM {qualified(schema, version.table)}) AS version_table "
+        f"LEFT JOIN {MARKER_TABLE.qualified} AS markers ON markers.marker = {cell}.marker"
     )
     connection.execute(f"CREATE VIEW {view} AS SELECT {', '.join(parts)} FROM {source}")
     comment = f"The newest published version, now {version}: one row per cell of an indicator."

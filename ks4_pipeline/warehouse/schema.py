@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from ks4_pipeline.markers import MARKERS
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import identifier, literal, parquet, qualified
 
 SCHEMA = "catalogue"
 _TYPES: dict[str, pl.DataType] = {
@@ -185,15 +185,45 @@ CHECKS = Table(
     _VERSION
     | {
         "check_name": ("VARCHAR", "Name of the check."),
-        "severity": ("VARCHAR", "error: blocks the table; warn: never does."),
+        "severity": ("VARCHAR", "error: something is wrong; warn: worth a look."),
         "passed": ("BOOLEAN", "Whether it holds."),
         "affected": ("BIGINT", "Rows or cells it does not hold for."),
         "detail": ("VARCHAR", "What was found."),
     },
 )
+COMPARISONS = Table(
+    "comparisons",
+    "One row per loaded version and the one before it: how many cells and rows changed. The cells: <name>.revisions.",
+    _DATA_SET
+    | {
+        "from_version": ("VARCHAR", "The earlier version."),
+        "to_version": ("VARCHAR", "The later version."),
+        "compared_at": ("TIMESTAMPTZ", "When they were compared."),
+        "key_columns": ("VARCHAR", "The columns rows were matched by, with commas between."),
+        "key_is_unique": ("BOOLEAN", "Whether these tell rows apart; if not, rows were matched as a multiset."),
+        "indicators": ("BIGINT", "Indicators compared."),
+        "revised": ("BIGINT", "Cells: value to another value."),
+        "suppressed": ("BIGINT", "Cells: value to marker."),
+        "released": ("BIGINT", "Cells: marker to value."),
+        "reflagged": ("BIGINT", "Cells: marker to another marker."),
+        "added": ("BIGINT", "Rows only the later version has."),
+        "removed": ("BIGINT", "Rows only the earlier version has."),
+        "structure": ("VARCHAR", "Columns, options, periods, levels and places that differ, one a line."),
+    },
+)
 TABLES = (
-    DATA_SETS, VERSIONS, COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, MARKER_TABLE, LOADS, CHECKS,
-)  # fmt: skip
+    DATA_SETS,
+    VERSIONS,
+    COLUMNS,
+    FILTER_OPTIONS,
+    LOCATIONS,
+    TIME_PERIODS,
+    CHANGES,
+    MARKER_TABLE,
+    LOADS,
+    CHECKS,
+    COMPARISONS,
+)
 OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECKS)
 """The tables whose rows describe one loaded version."""
 
@@ -240,4 +270,4 @@ def insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Iterable[R
     with tempfile.TemporaryDirectory(prefix="ks4-") as folder:
         path = Path(folder) / "rows.parquet"
         frame.write_parquet(path)
-        connection.execute(f"INSERT INTO {table.qualified} BY NAME SELECT * FROM read_parquet(?)", [str(path)])
+        connection.execute(f"INSERT INTO {table.qualified} BY NAME SELECT * FROM {parquet(path)}")

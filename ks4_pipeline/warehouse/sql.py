@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 
 def identifier(name: str) -> str:
     """A name, quoted so that any text is safe as one."""
@@ -16,3 +19,13 @@ def qualified(schema: str, name: str) -> str:
 def literal(text: str | None) -> str:
     """A text as an SQL string, or NULL; for statements that take no parameters, such as COMMENT."""
     return "NULL" if text is None else "'" + text.replace("\0", "").replace("'", "''") + "'"
+
+
+def parquet(path: Path) -> str:
+    """One Parquet file as a table: exactly that file, with exactly its own columns.
+
+    Left alone, DuckDB reads ``*?[`` in a path as a pattern for other files' names, and a folder called ``year=2024``
+    as a column that overrules the file's.
+    """
+    exact = re.sub(r"([*?\[])", r"[\1]", str(path))
+    return f"read_parquet({literal(exact)}, hive_partitioning = false)"

@@ -10,7 +10,7 @@ from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.observations import Observations
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import identifier, literal, parquet, qualified
 
 LICENCE = "Department for Education, Crown copyright, Open Government Licence v3.0."
 _MARKERS_IN_SHORT = ", ".join(f"{marker.symbol} {marker.reason.replace('_', ' ')}" for marker in MARKERS.values())
@@ -38,7 +38,7 @@ def replace_table(
     definitions = ", ".join(f"{identifier(column.name)} {sql_type(column)}" for column in columns)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
     connection.execute(f"CREATE OR REPLACE TABLE {table} ({definitions})")
-    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?)", [str(observations.parquet)])
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {parquet(observations.parquet)}")
     (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
     if rows != observations.facts.rows:
         raise TableError(f"{schema}.{record.version.table} holds {rows} rows; expected {observations.facts.rows}.")

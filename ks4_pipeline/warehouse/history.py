@@ -1,0 +1,103 @@
+"""``history``: every version of a data set in one view, columns joined by identity; and ``as_of``, one moment of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+
+from ks4_pipeline.columns import Role
+from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.schema import COLUMNS, VERSIONS
+from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+
+VIEW = "history"
+MACRO = "as_of"
+_OWN = {
+    "data_set_version": "The version the row is of.",
+    "published": "When that version was published.",
+}
+
+
+def stored_columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[VersionNumber, list[StoredColumn]]:
+    """The columns of every loaded version, flags left out, in the order of their tables."""
+    rows = connection.execute(
+        f"SELECT version, column_name, role, data_type, id FROM {COLUMNS.qualified} JOIN {VERSIONS.qualified} "
+        'USING (data_set, version) WHERE data_set = ? AND "table" IS NOT NULL AND role <> ? '
+        "ORDER BY major, minor, patch, position",
+        [schema, str(Role.FLAG)],
+    ).fetchall()
+    found: dict[VersionNumber, list[StoredColumn]] = {}
+    for version, name, role, kind, column_id in rows:
+        column = StoredColumn(name, Role(role), kind == "DOUBLE", column_id)
+        found.setdefault(VersionNumber.parse(version), []).append(column)
+    return found
+
+
+def create(
+    connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[VersionNumber, Sequence[StoredColumn]]
+) -> None:
+    """Make the schema's ``history`` view and ``as_of`` macro over all loaded versions."""
+    unified = unify(columns, reserved=_OWN)
+    view = qualified(schema, VIEW)
+    published = _publication_times(connection, schema)
+    branches = [_branch(schema, version, published.get(version), unified) for version in sorted(columns)]
+    connection.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(branches)}")
+    about = "Every loaded version, oldest first; a renamed column stands under its newest name."
+    comments = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
+    for name, text in _OWN.items():
+        comments.append(f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}")
+    for column in unified:
+        comments += _column_comments(view, column)
+    connection.execute(";\n".join(comments))
+    connection.execute(
+        f"CREATE OR REPLACE MACRO {qualified(schema, MACRO)}(moment) AS TABLE SELECT * FROM {view} "
+        f"WHERE data_set_version = (SELECT version FROM {VERSIONS.qualified} "
+        f'WHERE data_set = {literal(schema)} AND "table" IS NOT NULL '
+        "AND published <= CAST(moment AS TIMESTAMPTZ) "
+        "AND (withdrawn IS NULL OR withdrawn > CAST(moment AS TIMESTAMPTZ)) "
+        "ORDER BY major DESC, minor DESC, patch DESC LIMIT 1)"
+    )
+
+
+def _publication_times(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[VersionNumber, str]:
+    rows = connection.execute(
+        f"SELECT version, CAST(published AS VARCHAR) FROM {VERSIONS.qualified} WHERE data_set = ?", [schema]
+    ).fetchall()
+    return {VersionNumber.parse(version): published for version, published in rows}
+
+
+def _branch(schema: str, version: VersionNumber, published: str | None, columns: Sequence[UnifiedColumn]) -> str:
+    """One version's rows under the unified names."""
+    parts = [
+        f"{literal(str(version))} AS data_set_version",
+        f"CAST({literal(published)} AS TIMESTAMPTZ) AS published",
+    ]
+    for column in columns:
+        parts += select_list(column, version)
+    return f"SELECT {', '.join(parts)} FROM {qualified(schema, version.table)}"
+
+
+def select_list(column: UnifiedColumn, version: VersionNumber) -> list[str]:
+    """A unified column as one version has it, with its flag behind; NULL where the version lacks it."""
+    kind = "DOUBLE" if column.is_numeric else "VARCHAR"
+    name = column.names.get(version)
+    value = "NULL" if name is None else identifier(name)
+    parts = [f"CAST({value} AS {kind}) AS {identifier(column.name)}"]
+    if column.has_flag:
+        flag = identifier(f"{name}_flag") if version in column.numeric_in else "CAST(NULL AS VARCHAR)"
+        parts.append(f"{flag} AS {identifier(column.flag)}")
+    return parts
+
+
+def _column_comments(view: str, column: UnifiedColumn) -> list[str]:
+    earlier = sorted({name for name in column.names.values() if name != column.name})
+    called = f" Called {', '.join(earlier)} in other versions." if earlier else ""
+    first, last = min(column.names), max(column.names)
+    span = f"In version {first}." if first == last else f"In versions {first} to {last}."
+    comments = [f"COMMENT ON COLUMN {view}.{identifier(column.name)} IS {literal(f'{column.role}. {span}{called}')}"]
+    if column.has_flag:
+        text = literal(f"Why {column.name} has no number; NULL where it has one.")
+        comments.append(f"COMMENT ON COLUMN {view}.{identifier(column.flag)} IS {text}")
+    return comments

@@ -1,0 +1,170 @@
+"""``<name>.revisions``: what changed between each loaded version and the one before it, kept up to date.
+
+A pair of versions is compared once; it is compared again only when one of its tables is replaced, a version gets in
+between, or a column is renamed, since rows stand under the newest names. ``catalogue.comparisons`` has a row per pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+import duckdb
+
+from ks4_pipeline.columns import Role
+from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.comparison import CLASSES, FILE_VERSION, RESULT, Comparison, compare
+from ks4_pipeline.warehouse.schema import COMPARISONS, insert
+from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+
+TABLE = "revisions"
+_CLASSES_EXPLAINED = (
+    "revised: value to value; suppressed: value to marker; released: marker to value; reflagged: marker to another "
+    "marker; added, removed: a whole row, indicator NULL."
+)
+_OWN = {
+    "from_version": ("VARCHAR", "The earlier version."),
+    "to_version": ("VARCHAR", "The later version, which made the change."),
+    "class": ("VARCHAR", _CLASSES_EXPLAINED),
+}
+_CELLS = {
+    "indicator": ("VARCHAR", "The changed column, under its newest name; NULL for whole rows."),
+    "old_value": ("DOUBLE", "The figure before."),
+    "old_flag": ("VARCHAR", "The marker before."),
+    "new_value": ("DOUBLE", "The figure now."),
+    "new_flag": ("VARCHAR", "The marker now."),
+}
+_TEXTS = {
+    "old_text": ("VARCHAR", "The text before, of an indicator that is text."),
+    "new_text": ("VARCHAR", "The text now."),
+}
+_RESERVED = (*_OWN, *_CELLS, *_TEXTS)
+Pair = tuple[VersionNumber, VersionNumber]
+
+
+def names_of(columns: Mapping[VersionNumber, Sequence[StoredColumn]]) -> tuple[UnifiedColumn, ...]:
+    """The columns of these versions under the names that revisions use."""
+    return unify(columns, reserved=_RESERVED)
+
+
+def update(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    columns: Mapping[VersionNumber, Sequence[StoredColumn]],
+    replaced: Collection[VersionNumber],
+    compared_at: datetime,
+) -> list[Comparison]:
+    """Bring a schema's revisions up to date with its loaded versions.
+
+    Args:
+        connection: to the build.
+        schema: the data set's name.
+        columns: the columns of all loaded versions.
+        replaced: the versions whose tables were made for this edition.
+        compared_at: the time to write beside new comparisons.
+
+    Returns:
+        The comparisons made now.
+    """
+    unified = names_of(columns)
+    wanted = list(pairwise(sorted(columns)))
+    done = _compared_pairs(connection, schema)
+    if _names_moved(columns, unified, done):
+        done = set()
+        connection.execute(f"DROP TABLE IF EXISTS {qualified(schema, TABLE)}")
+    valid = {pair for pair in done if pair in wanted and not set(pair) & set(replaced)}
+    _shape_table(connection, schema, unified)
+    _forget(connection, schema, keep=valid)
+    made = []
+    for old, new in wanted:
+        if (old, new) not in valid:
+            found = compare(connection, schema, old, new, unified)
+            connection.execute(
+                f"INSERT INTO {qualified(schema, TABLE)} BY NAME SELECT {literal(str(old))} AS from_version, "
+                f"{literal(str(new))} AS to_version, * FROM {RESULT}; DROP TABLE {RESULT}"
+            )
+            insert(connection, COMPARISONS, [_row(schema, found, compared_at)])
+            made.append(found)
+    return made
+
+
+def _compared_pairs(connection: duckdb.DuckDBPyConnection, schema: str) -> set[Pair]:
+    rows = connection.execute(
+        f"SELECT from_version, to_version FROM {COMPARISONS.qualified} WHERE data_set = ?", [schema]
+    ).fetchall()
+    return {(VersionNumber.parse(old), VersionNumber.parse(new)) for old, new in rows}
+
+
+def _names_moved(
+    columns: Mapping[VersionNumber, Sequence[StoredColumn]], unified: Sequence[UnifiedColumn], done: Collection[Pair]
+) -> bool:
+    """Whether what was compared stands under names that are no longer the newest."""
+    before = {version: columns[version] for pair in done for version in pair if version in columns}
+    if not before:
+        return False
+    new_name = {(version, name): column.name for column in unified for version, name in column.names.items()}
+    return any(
+        new_name[version, name] != column.name for column in names_of(before) for version, name in column.names.items()
+    )
+
+
+def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn]) -> None:
+    """Make the table, or give it the columns it lacks, with rows kept, in their place."""
+    keys = {
+        column.name: ("VARCHAR", f"{str(column.role).capitalize()} column of the row.")
+        for column in unified
+        if column.role is not Role.INDICATOR and column.name != FILE_VERSION
+    }
+    has_text = any(column.role is Role.INDICATOR and not column.is_numeric for column in unified)
+    wanted = _OWN | keys | _CELLS | (_TEXTS if has_text else {})
+    table = qualified(schema, TABLE)
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? ORDER BY column_index",
+        [schema, TABLE],
+    ).fetchall()
+    present = [name for (name,) in found]
+    if present == list(wanted):
+        return
+    definitions = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in wanted.items())
+    if present:
+        rest = qualified(schema, f"{TABLE}_before")
+        connection.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{TABLE}_before')}")
+        connection.execute(f"CREATE TABLE {table} ({definitions})")
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {rest}; DROP TABLE {rest}")
+    else:
+        connection.execute(f"CREATE TABLE {table} ({definitions})")
+    about = "One row per changed cell between a version and the one before it, and per row added or removed."
+    comments = [f"COMMENT ON TABLE {table} IS {literal(about)}"]
+    comments += [
+        f"COMMENT ON COLUMN {table}.{identifier(name)} IS {literal(text)}" for name, (_, text) in wanted.items()
+    ]
+    connection.execute(";\n".join(comments))
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, schema: str, *, keep: Collection[Pair]) -> None:
+    """Remove pairs that no longer stand."""
+    for old, new in _compared_pairs(connection, schema) - set(keep):
+        versions = [str(old), str(new)]
+        connection.execute(
+            f"DELETE FROM {qualified(schema, TABLE)} WHERE from_version = ? AND to_version = ?", versions
+        )
+        connection.execute(
+            f"DELETE FROM {COMPARISONS.qualified} WHERE data_set = ? AND from_version = ? AND to_version = ?",
+            [schema, *versions],
+        )
+
+
+def _row(schema: str, found: Comparison, compared_at: datetime) -> dict[str, object]:
+    return {
+        "data_set": schema,
+        "from_version": str(found.old),
+        "to_version": str(found.new),
+        "compared_at": compared_at,
+        "key_columns": ",".join(found.keys),
+        "key_is_unique": found.key_is_unique,
+        "indicators": len(found.indicators),
+        **{name: found.counts[name] for name in CLASSES},
+        "structure": "\n".join(map(str, found.structure)),
+    }
