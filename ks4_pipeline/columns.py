@@ -90,9 +90,13 @@ class Columns:
         return tuple(column for column in self.of_file if column.role is not Role.INDICATOR)
 
 
-def parse_header(line: str) -> tuple[str, ...]:
-    """The names in a header line, quotes undone."""
-    return tuple(next(csv.reader([line]), []))
+def parse_header(line: str, faults: Faults) -> tuple[str, ...]:
+    """The names in a header line, quotes undone; ``faults`` takes a line that cannot be read."""
+    try:
+        return tuple(next(csv.reader([line]), []))
+    except csv.Error as error:  # a name of more than 128 KiB
+        faults.add(Fault(f"cannot be read: {error}", row=0))
+        return ()
 
 
 def assign(header: Sequence[str], meta: Meta, faults: Faults) -> Columns:
@@ -133,6 +137,8 @@ def _check_names(columns: Columns, faults: Faults) -> None:
     seen: dict[str, str] = {}
     for position, column in enumerate(columns.of_file, start=1):
         lowered = column.name.lower()
+        if column.name.startswith("\ufeff"):
+            faults.add(Fault("begins with a byte order mark: the file has more than one", column.name, row=0))
         if not column.name.strip():
             faults.add(Fault(f"column {position} has no name", row=0))
         elif lowered in seen:

@@ -18,7 +18,9 @@ _LONGEST_CELL = 16 << 20
 
 
 def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
-    r"""Write a gzipped CSV again as plain RFC 4180: UTF-8 without BOM, ``\\n``, quotes where needed, no empty lines.
+    r"""Write a gzipped CSV again as plain RFC 4180: UTF-8 without BOM, ``\\n``, every cell quoted, no empty lines.
+
+    Quoted, since a cell that ends in a carriage return would else lose it at the end of a line.
 
     Args:
         source: gzipped CSV.
@@ -35,7 +37,7 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
         target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
     ):
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        writer = csv.writer(out, lineterminator="\n")
+        writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
         header: list[str] | None = None
         for number, row in _records(text, faults):
             if header is None:
@@ -46,7 +48,7 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
     if header is None and faults.count == before:
         faults.add(Fault("the file is empty: it has no header"))
     line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="").writerow(header or [])
+    csv.writer(line, lineterminator="", quoting=csv.QUOTE_ALL).writerow(header or [])
     return rows, line.getvalue()
 
 

@@ -31,6 +31,17 @@ def replace(finished: Path, target: Path) -> None:
     flush(target.parent)
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs: what a dead one left unfinished may be removed."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Put content in place of a file: a reader sees the old or the new, never a part."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

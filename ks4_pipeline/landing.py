@@ -16,6 +16,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,8 +30,8 @@ from ks4_pipeline.csv_shape import CsvShape, ShapeReader
 from ks4_pipeline.ees.client import CsvStream, EesClient
 from ks4_pipeline.ees.errors import EesTransferError
 from ks4_pipeline.ees.models import Changes, DataSetSummary, Meta, Number, VersionRecord
-from ks4_pipeline.errors import Ks4Error
-from ks4_pipeline.settings import DataSet
+from ks4_pipeline.errors import ConfigurationError, Ks4Error, VersionNumberError
+from ks4_pipeline.settings import DataSet, is_name
 from ks4_pipeline.versions import VersionNumber
 
 MANIFEST = "manifest.json"
@@ -38,6 +39,7 @@ CSV = "data.csv.gz"
 _REFUSED = "refused"
 _INCOMING = ".incoming-"
 _DECODED_PORTION = 1 << 20
+_REMEDY = "Move its folder away, and the version is fetched anew."
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the announced total."""
@@ -58,6 +60,13 @@ class Bytes(_Kept):
 
     bytes: int
     sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Bytes:
+        """Those of a file."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            return cls(bytes=file.tell(), sha256=digest.hexdigest())
 
 
 class Shape(_Kept):
@@ -136,6 +145,24 @@ class Landed:
         """The exact version."""
         return self.manifest.version
 
+    def verify(self) -> None:
+        """Make sure that what is on disk is what landed.
+
+        Raises:
+            LandingError: when a file is gone, or its bytes are not those of the manifest.
+        """
+        for name, landed in {CSV: self.manifest.served, **self.manifest.documents}.items():
+            path = self.folder / name
+            try:
+                found = Bytes.of(path)
+            except OSError as error:
+                raise LandingError(f"{path} cannot be read: {error}. {_REMEDY}") from error
+            if found != landed:
+                raise LandingError(
+                    f"{path} is not what landed: {found.bytes} bytes with SHA-256 {found.sha256}, and the manifest "
+                    f"has {landed.bytes} with {landed.sha256}. {_REMEDY}"
+                )
+
     @cached_property
     def meta(self) -> Meta:
         """The version's ``/meta``."""
@@ -176,14 +203,17 @@ class Landing:
         return Landed(folder, manifest)
 
     def versions(self, data_set: DataSet) -> tuple[VersionNumber, ...]:
-        """All landed versions, oldest number first."""
+        """All landed versions, oldest number first; folders of other names, such as copies, are passed over."""
         manifests = (self._root / data_set.name).glob(f"*/{MANIFEST}")
-        return tuple(sorted(VersionNumber.parse(path.parent.name) for path in manifests))
+        found = (_version_named(path.parent.name) for path in manifests)
+        return tuple(sorted(version for version in found if version is not None))
 
     def data_sets(self) -> tuple[tuple[DataSet, Listing], ...]:
         """Every data set that was ever looked at, followed or not, with the publisher's list as last seen."""
         found = []
         for path in sorted(self._root.glob("*/listing.json")):
+            if not is_name(path.parent.name):
+                continue  # a copy that somebody made
             listing = _read(path, Listing)
             found.append((DataSet(name=path.parent.name, id=listing.summary.id), listing))
         return tuple(found)
@@ -223,8 +253,19 @@ class Landing:
         return Landed(folder, _read(folder / MANIFEST, Manifest))
 
     def remember(self, data_set: DataSet, listing: Listing) -> None:
-        """Keep the publisher's version list as last seen."""
+        """Keep the publisher's version list as last seen.
+
+        Raises:
+            ConfigurationError: when the folder is another data set's.
+        """
         folder = self._root / data_set.name
+        with suppress(LandingError):  # one that cannot be read is replaced
+            earlier = self.listing(data_set)
+            if earlier is not None and earlier.summary.id != data_set.id:
+                raise ConfigurationError(
+                    f"{folder} holds data set {earlier.summary.id}, and the configuration follows {data_set.id} under "
+                    "its name now. Follow the new one under another name."
+                )
         folder.mkdir(parents=True, exist_ok=True)
         durable.write_atomically(folder / "listing.json", _json(listing))
 
@@ -272,7 +313,7 @@ class Landing:
         """Remove what processes that are gone left half-fetched."""
         for path in parent.glob(f"{_INCOMING}*"):
             pid = re.match(rf"{re.escape(_INCOMING)}(\d+)-", path.name)
-            if pid and (int(pid.group(1)) == os.getpid() or not _alive(int(pid.group(1)))):
+            if pid and (int(pid.group(1)) == os.getpid() or not durable.alive(int(pid.group(1)))):
                 shutil.rmtree(path, ignore_errors=True)
 
 
@@ -348,6 +389,15 @@ def _receive(stream: CsvStream, path: Path, on_progress: Progress) -> tuple[Byte
     )
 
 
+def _version_named(folder: str) -> VersionNumber | None:
+    """The version whose folder is called so, or None."""
+    try:
+        version = VersionNumber.parse(folder)
+    except VersionNumberError:
+        return None
+    return version if str(version) == folder else None
+
+
 class _Gunzip:
     """Decodes gzip members as they come, in portions of bounded size; zlib checks each member's length and CRC."""
 
@@ -374,23 +424,11 @@ class _Gunzip:
             raise EesTransferError(self._url, "the gzip body ends before its end mark: the download was cut short.")
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 def _read(path: Path, model: type[Document]) -> Document:
     try:
         return model.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise LandingError(
-            f"{path} cannot be read: {error}. Move its folder away, and the version is fetched anew."
-        ) from error
+        raise LandingError(f"{path} cannot be read: {error}. {_REMEDY}") from error
 
 
 def _json(model: BaseModel) -> bytes:

@@ -12,6 +12,7 @@ spellings and numbers with blanks around them from what must be refused.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from ks4_pipeline import csv_exact, durable
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
 from ks4_pipeline.ees.models import Number
 from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
-from ks4_pipeline.landing import Landed
+from ks4_pipeline.landing import Bytes, Landed
 from ks4_pipeline.markers import BLANKS, MARKERS, SPELLINGS
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
@@ -41,6 +42,7 @@ class Facts(BaseModel):
 
     Attributes:
         csv_sha256: fingerprint of the CSV it was made from.
+        parquet: size and fingerprint of the Parquet file itself.
         header: the CSV's columns, in the order of the file.
         rows: number of rows.
         markers: for each numeric indicator, how many cells hold which canonical marker.
@@ -56,6 +58,7 @@ class Facts(BaseModel):
     data_set_id: str
     version: Number
     csv_sha256: str
+    parquet: Bytes
     header: tuple[str, ...]
     rows: int
     markers: dict[str, dict[str, int]]
@@ -89,13 +92,13 @@ class ObservationsStore:
         return self._root / data_set.name / f"{version}.parquet"
 
     def get(self, data_set: DataSet, landed: Landed) -> Observations | None:
-        """The finished observations of a landed version, or None when they are not there or not of these bytes."""
+        """The finished observations of a landed version, or None when they are not there whole or of other bytes."""
         parquet = self.path(data_set, landed.version)
         try:
             facts = Facts.model_validate_json(parquet.with_suffix(".json").read_bytes())
+            if facts.csv_sha256 != landed.manifest.csv.sha256 or facts.parquet != Bytes.of(parquet):
+                return None
         except (OSError, ValidationError):
-            return None
-        if facts.csv_sha256 != landed.manifest.csv.sha256 or not parquet.is_file():
             return None
         return Observations(parquet, assign(facts.header, landed.meta, Faults()), facts)
 
@@ -104,7 +107,9 @@ class ObservationsStore:
 
         Raises:
             RefusedVersionError: when the content cannot be trusted; it names the first faults and counts the rest.
+            LandingError: when what is on disk is not what landed.
         """
+        landed.verify()
         found = self.get(data_set, landed)
         if found is not None:
             return found
@@ -112,6 +117,7 @@ class ObservationsStore:
         parquet.parent.mkdir(parents=True, exist_ok=True)
         facts_path = parquet.with_suffix(".json")
         facts_path.unlink(missing_ok=True)
+        _clean(parquet.parent)
         with _part(parquet, "typed") as typed, _part(parquet, "plain") as plain:
             columns, facts = _make(data_set, landed, typed, plain)
             durable.flush(typed)
@@ -130,7 +136,10 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[
         rows, header = csv_exact.write_plain(landed.csv, plain, faults)
         if faults:
             raise RefusedVersionError(what, faults)
-    columns = assign(parse_header(header or ""), landed.meta, faults)
+    names = parse_header(header or "", faults)
+    if faults:
+        raise RefusedVersionError(what, faults)
+    columns = assign(names, landed.meta, faults)
     if rows != landed.record.total_results:
         faults.add(Fault(f"the file has {rows} rows, and the publisher announces {landed.record.total_results}"))
     if faults:
@@ -153,6 +162,7 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[
         data_set_id=data_set.id,
         version=landed.version,
         csv_sha256=landed.manifest.csv.sha256,
+        parquet=Bytes.of(typed),
         header=tuple(column.name for column in columns.of_file),
         rows=read,
         markers=_count_markers(columns, typed),
@@ -165,15 +175,14 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[
 
 def _write_typed(source: Path, columns: Columns, target: Path) -> None:
     """One streaming pass: numbers to values, everything else in an indicator to its flag as it stands."""
-    names = [column.name for column in columns.of_file]
     text = pl.scan_csv(
         source,
-        schema=dict.fromkeys(names, pl.String),
-        has_header=True,
+        schema={column.name: pl.String for column in columns.of_file},
+        has_header=False,  # polars would compare the names, and leaves doubled quotes in them as they are
+        skip_rows=1,
         separator=",",
         quote_char='"',
         null_values=None,
-        empty_string_is_null=True,
         ignore_errors=False,
         truncate_ragged_lines=False,
         encoding="utf8",
@@ -181,14 +190,13 @@ def _write_typed(source: Path, columns: Columns, target: Path) -> None:
     )
     typed: list[pl.Expr] = []
     for column in columns.of_file:
+        cell = pl.col(column.name)
+        cell = pl.when(cell != "").then(cell)  # empty is null, quoted or not; polars' own setting spares the quoted
         if column.is_numeric:
-            value = _number(pl.col(column.name))
-            typed += [
-                value.alias(column.name),
-                pl.when(value.is_null()).then(pl.col(column.name)).alias(column.flag),
-            ]
+            value = _number(cell)
+            typed += [value.alias(column.name), pl.when(value.is_null()).then(cell).alias(column.flag)]
         else:
-            typed.append(pl.col(column.name))
+            typed.append(cell)
     text.select(typed).sink_parquet(target, compression="zstd", compression_level=1, maintain_order=True)
 
 
@@ -321,6 +329,14 @@ def _count_repeats(columns: Columns, typed: Path) -> tuple[int, int]:
     names = [column.name for column in columns.observations]
     repeated = rows - frame.unique(names).select(pl.len()).collect().item()
     return sharing or 0, repeated
+
+
+def _clean(folder: Path) -> None:
+    """Remove what processes that are gone left unfinished."""
+    for path in folder.glob(".*"):
+        pid = re.fullmatch(r"\..+\.(\d+)\.(?:typed|plain|typed\.settled)", path.name)
+        if pid and not durable.alive(int(pid.group(1))):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

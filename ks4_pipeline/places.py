@@ -1,7 +1,7 @@
 """Which place of one version is which of another, when its codes or its name changed. Pure.
 
-A place is the cells of its level's columns, codes and name, None where a cell is empty. Codes are restated for all years
-when an authority is reorganised (Somerset, North Yorkshire): it is the same place and has the same rows.
+A place is the cells of its level's columns, codes and name, None where a cell is empty. Codes are restated for all
+years when an authority is reorganised (Somerset, North Yorkshire): it is the same place and has the same rows.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+
+from ks4_pipeline.structure import Action, Item, Kind
 
 Place = tuple[str | None, ...]
 
@@ -53,11 +55,34 @@ class LevelPlaces:
         """Places only the newer version has."""
         return set(self.after - self.before)
 
-    def describe(self, place: Place) -> str:
-        """A place for people: its name, and its codes behind."""
-        codes = [part for part in self._codes(place) if part]
-        name = self._name(place)
-        return " ".join([*([name[0]] if name and name[0] else []), *codes])
+    def items(self, level: str, matched: Mapping[Place, Place]) -> list[Item]:
+        """Each place that changed, went or came, once.
+
+        A place with an empty cell is none to the API (contract §5.4): that it came or went is not said.
+        """
+        items = []
+        for was, now in matched.items():
+            old_name, name = self._text(self._name(was)), self._text(self._name(now))
+            old_codes, codes = self._text(self._codes(was)), self._text(self._codes(now))
+            items.append(
+                Item(
+                    Kind.LOCATION,
+                    Action.CHANGED,
+                    level,
+                    name or codes,
+                    old_name if old_name != name else "",
+                    f"{codes}, was {old_codes}" if old_codes != codes else codes,
+                )
+            )
+        for action, places in (
+            (Action.REMOVED, self.gone - matched.keys()),
+            (Action.ADDED, self.come - set(matched.values())),
+        ):
+            for place in places:
+                if all(place):
+                    name, codes = self._text(self._name(place)), self._text(self._codes(place))
+                    items.append(Item(Kind.LOCATION, action, level, name or codes, codes=codes))
+        return items
 
     def _by_id(self) -> Iterable[tuple[Place, Place]]:
         now_by_id = {place_id: now for now in self.come if (place_id := self.ids_after.get(cells_of(now)))}
@@ -74,6 +99,10 @@ class LevelPlaces:
             now = after.get(value)
             if was in self.gone and now is not None and now in self.come:
                 yield was, now
+
+    @staticmethod
+    def _text(cells: Place) -> str:
+        return " ".join(part for part in cells if part)
 
     def _name(self, place: Place) -> Place:
         return tuple(part for column, part in zip(self.columns, place, strict=True) if column == self.name_column)

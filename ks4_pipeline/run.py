@@ -21,7 +21,7 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import Addition, Attempt, InForce, publish
+from ks4_pipeline.warehouse.edition import Addition, Attempt, InForce, publish, refuse_foreign
 
 Finished = tuple[Landed, Observations]
 
@@ -113,8 +113,12 @@ def run(
         data_sets: which to look at.
         only: load only these versions.
         reporter: told of every step.
+
+    Raises:
+        ConfigurationError: when the data directory holds another data set under one of the names; nothing is fetched.
     """
     this = _Run(pipeline, reporter or Reporter())
+    refuse_foreign(pipeline.warehouse, data_sets)
     in_force = pipeline.in_force()
     additions: list[Addition] = []
     with pipeline.client() as client:
@@ -244,6 +248,4 @@ class _Run:
 def _moved(listed: Iterable[VersionRecord], in_force: Mapping[VersionNumber, InForce]) -> bool:
     """Whether the publisher changed anything about versions that are in the warehouse."""
     records = {record.version: record for record in listed}
-    return any(
-        version not in records or not loaded.agrees_with(records[version]) for version, loaded in in_force.items()
-    )
+    return any(not loaded.agrees_with(records.get(version)) for version, loaded in in_force.items())

@@ -26,8 +26,8 @@ _ENVIRONMENT = {"KS4_API_URL": "api_url", "KS4_DATA_DIR": "data_dir"}
 _OTHER_VARIABLES = {"KS4_CONFIG", "KS4_REAL_DATA"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# Schemas that DuckDB or the warehouse itself own.
-_RESERVED = {"catalogue", "main", "temp", "system", "information_schema", "pg_catalog"}
+# Schemas that DuckDB or the warehouse itself own, and databases that a schema of the same name would be mistaken for.
+_RESERVED = {"catalogue", "main", "temp", "system", "information_schema", "pg_catalog", "warehouse", "memory"}
 
 
 def _checked_id(text: str) -> str:
@@ -53,9 +53,19 @@ def checked_name(name: str) -> str:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Whether a data set can have that short name."""
+    try:
+        checked_name(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _checked_url(text: str) -> str:
     parts = urlsplit(text.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    _ = parts.port, (parts.hostname or "").encode("idna")  # each raises ValueError when no request could be made
+    if not text.isprintable() or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{text!r} is not a web address; it looks like {DEFAULT_API_URL}")
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ValueError(f"{text!r}: give scheme, host and path only")
@@ -93,11 +103,15 @@ class Settings(BaseModel):
     @classmethod
     def _named(cls, value: object) -> object:
         """``[data_sets.<name>]`` tables become data sets that know their name."""
+        if isinstance(value, list) and not all(isinstance(item, DataSet) for item in value):
+            raise ValueError("write each data set as a table of its own, [data_sets.<name>] with the key id")
         if not isinstance(value, Mapping):
             return value
         for name, table in value.items():
             if not isinstance(table, Mapping):
                 raise ValueError(f"[data_sets.{name}] must be a table with the key id")  # noqa: TRY004 - pydantic's way
+            if "name" in table:
+                raise ValueError(f"[data_sets.{name}] has the unknown key name: its name is {name!r}")
         return [{"name": name, **table} for name, table in value.items()]
 
     @field_validator("data_sets")

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     COLUMN = "columns"
     """A column the publisher's metadata does not describe."""
     GEOGRAPHIC_LEVEL = "geographic_levels"
+    LOCATION_GROUP = "location_groups"
+    """The columns of a level's places."""
     LOCATION = "location_options"
     TIME_PERIOD = "time_periods"
 
@@ -39,8 +41,9 @@ class Item:
         kind: what it is about.
         action: what happened.
         within: the filter's column for an option, the level's label for a place, else empty.
-        name: column, option label, ``identifier period``, level or place; the new one where it was changed.
-        was: the old name or code, where it was changed; empty otherwise.
+        name: column, option label, ``identifier period``, level or name of a place; the new one where it was changed.
+        was: the old name, where it is another.
+        codes: a place's codes; the old ones are named where they are others.
     """
 
     kind: Kind
@@ -48,9 +51,11 @@ class Item:
     within: str
     name: str
     was: str = ""
+    codes: str = ""
 
     def __str__(self) -> str:
         """For people: ``filter_options added: ethnicity_major: Unknown``."""
         within = f"{self.within}: " if self.within else ""
         was = f" (was {self.was})" if self.was else ""
-        return f"{self.kind.replace('_', ' ')} {self.action}: {within}{self.name}{was}"
+        codes = f" [{self.codes}]" if self.codes else ""
+        return f"{self.kind.replace('_', ' ')} {self.action}: {within}{self.name}{was}{codes}"

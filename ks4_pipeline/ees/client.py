@@ -120,10 +120,16 @@ class EesClient:
         """What the publisher says the version changed.
 
         The history of patches is asked for only when there can be one: for ``1.0`` the server answers 500 to the
-        question (contract §4.5).
+        question (contract §4.5). It also answers 403 where one of the earlier patches is not open to us, so the
+        version's own changes are then asked for alone.
         """
         path = f"/data-sets/{data_set_id}/versions/{version}/changes"
-        served = self._get(path, Changes, {"includePatchHistory": "true"} if version.patch else {})
+        try:
+            served = self._get(path, Changes, {"includePatchHistory": "true"} if version.patch else {})
+        except EesStatusError as error:
+            if not version.patch or error.status != httpx.codes.FORBIDDEN:
+                raise
+            served = self._get(path, Changes)
         self._expect(version, served.model.version_number, path)
         return served
 
@@ -160,6 +166,8 @@ class EesClient:
                 )
         except httpx.TransportError as error:
             raise _unreachable(url, error) from error
+        except httpx.DecodingError as error:  # of an error's body: a CSV is never decoded here
+            raise EesTransferError(url, f"the answer could not be decoded ({error}).") from error
 
     def _walk(self, path: str) -> tuple[dict[VersionNumber, VersionRecord], int]:
         found: dict[VersionNumber, VersionRecord] = {}

@@ -49,6 +49,12 @@ def period_text(time_period: str) -> str:
     return time_period
 
 
+def csv_time_period(period: str) -> str:
+    """Write the API's ``period`` as the CSV's ``time_period``: ``2020/2021`` as ``202021``, ``2020`` as it is."""
+    first, _, second = period.partition("/")
+    return first + second[2:]
+
+
 _SIX_DIGITS = 6
 
 

@@ -1,4 +1,4 @@
-"""Assets: per data set ``landing`` -> ``observations`` -> ``table``, one partition per version.
+"""Assets: per data set ``landing`` -> ``observations`` -> ``table`` -> ``revisions``, one partition per version.
 
 Each asset runs one step of the pipeline and tells the UI what came of it. A version that is refused fails its run with
 the faults as a failed check, so that nothing behind it runs. (No deferred annotations here: Dagster reads them.)
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ks4_pipeline.audit import CHECKS as AUDIT
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.observations import FORMAT
 from ks4_pipeline.orchestration import metadata
@@ -17,6 +18,7 @@ from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.quality import CHECKS, CheckResult, Severity, check
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.reading import change_of, checks_of
 
 WRITER_POOL = "duckdb_writer"
 CONTENT_ACCEPTED = "content_accepted"
@@ -33,7 +35,7 @@ def asset_key(data_set: DataSet, step: str) -> dg.AssetKey:
 
 def build_assets(data_set: DataSet) -> list[dg.AssetsDefinition]:
     """The assets of one data set."""
-    return [_landing(data_set), _observations(data_set), _table(data_set)]
+    return [_landing(data_set), _observations(data_set), _published(data_set)]
 
 
 def _landing(data_set: DataSet) -> dg.AssetsDefinition:
@@ -95,7 +97,7 @@ def _observations(data_set: DataSet) -> dg.AssetsDefinition:
         try:
             found = pipeline.observe(data_set, landed)
         except RefusedVersionError as error:
-            faults = {"faults": error.count, "first faults": metadata.fault_table(error.faults)}
+            faults: metadata.Metadata = {"faults": error.count, "first faults": metadata.fault_table(error.faults)}
             yield dg.AssetCheckResult(passed=False, check_name=CONTENT_ACCEPTED, asset_key=key, metadata=faults)
             raise dg.Failure(str(error), metadata=faults, allow_retries=False) from error
         yield dg.AssetCheckResult(
@@ -111,60 +113,97 @@ def _observations(data_set: DataSet) -> dg.AssetsDefinition:
     return observations
 
 
-def _table(data_set: DataSet) -> dg.AssetsDefinition:
-    key = asset_key(data_set, "table")
+def _published(data_set: DataSet) -> dg.AssetsDefinition:
+    """``table`` and ``revisions``: two assets of one step, since an edition brings both or neither."""
+    table, revisions = asset_key(data_set, "table"), asset_key(data_set, "revisions")
 
-    @dg.asset(
-        key=key,
-        deps=[asset_key(data_set, "observations")],
+    @dg.multi_asset(
+        name=f"{data_set.name}__publish",
+        specs=[
+            dg.AssetSpec(
+                table,
+                deps=[asset_key(data_set, "observations")],
+                kinds={"duckdb", "table"},
+                owners=OWNERS,
+                description=(
+                    "The version's table in the published DuckDB warehouse, with its channels, history, catalogue rows "
+                    "and comments. The warehouse file is replaced as a whole: readers are never locked out."
+                ),
+            ),
+            dg.AssetSpec(
+                revisions,
+                deps=[table],
+                kinds={"duckdb"},
+                owners=OWNERS,
+                description=(
+                    "What this version really changed against the one before it, cell by cell, and whether that is what "
+                    "its number and the publisher's change log say."
+                ),
+            ),
+        ],
         partitions_def=versions_of(data_set),
         group_name=data_set.name,
-        kinds={"duckdb", "table"},
-        owners=OWNERS,
         pool=WRITER_POOL,
         check_specs=[
             dg.AssetCheckSpec(
                 ROWS_AS_ANNOUNCED,
-                asset=key,
+                asset=table,
                 description="The published table, counted afterwards, has as many rows as the publisher announces.",
-            )
+            ),
+            *(dg.AssetCheckSpec(name, asset=revisions, description=asserts) for name, asserts in AUDIT.items()),
         ],
-        description=(
-            "The version's table in the published DuckDB warehouse, with its channels, catalogue rows and comments. "
-            "The warehouse file is replaced as a whole: readers are never locked out."
-        ),
     )
-    def table(context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]) -> Results:
+    def published(context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]) -> Results:
         version = VersionNumber.parse(context.partition_key)
         started = time.monotonic()
         pipeline.publish(data_set, [version])
         seconds = round(time.monotonic() - started, 2)
-        landed = pipeline.landed(data_set, version)
-        found = pipeline.observations.make(data_set, landed)
-        rows = pipeline.count_rows(data_set, version)
-        announced = landed.record.total_results
-        channels = pipeline.in_force()[data_set.name][version].channels
-        yield dg.AssetCheckResult(
-            passed=rows == announced,
-            check_name=ROWS_AS_ANNOUNCED,
-            asset_key=key,
-            metadata={"rows": rows, "announced": announced},
-        )
-        yield dg.MaterializeResult(
-            metadata={
-                "dagster/row_count": rows,
-                "dagster/column_schema": metadata.column_schema(found),
-                "dagster/uri": pipeline.warehouse.path.resolve().as_uri(),
-                "table": f"{data_set.name}.{version.table}",
-                "channels": ", ".join(channels) or "none",
-                "first rows": dg.MetadataValue.md(metadata.first_rows(found)),
-                "query": dg.MetadataValue.md(f'```\nks4 sql "FROM {data_set.name}.{version.table} LIMIT 5"\n```'),
-                "seconds": seconds,
-                **metadata.of_record(landed.record),
-            }
-        )
+        yield from _table_results(pipeline, data_set, version, seconds)
+        yield from _revision_results(pipeline, data_set, version)
 
-    return table
+    return published
+
+
+def _table_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber, seconds: float) -> Results:
+    key = asset_key(data_set, "table")
+    landed = pipeline.landed(data_set, version)
+    found = pipeline.observations.make(data_set, landed)
+    rows, announced = pipeline.count_rows(data_set, version), landed.record.total_results
+    yield dg.AssetCheckResult(
+        passed=rows == announced,
+        check_name=ROWS_AS_ANNOUNCED,
+        asset_key=key,
+        metadata={"rows": rows, "announced": announced},
+    )
+    yield dg.MaterializeResult(
+        asset_key=key,
+        metadata={
+            **metadata.of_table(found, rows),
+            "dagster/uri": pipeline.warehouse.path.resolve().as_uri(),
+            "table": f"{data_set.name}.{version.table}",
+            "channels": ", ".join(pipeline.in_force()[data_set.name][version].channels) or "none",
+            "query": dg.MetadataValue.md(f'```\nks4 sql "FROM {data_set.name}.{version.table} LIMIT 5"\n```'),
+            "seconds": seconds,
+            **metadata.of_record(landed.record),
+        },
+    )
+
+
+def _revision_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> Results:
+    key = asset_key(data_set, "revisions")
+    change = change_of(pipeline.warehouse, data_set.name, version)
+    found = checks_of(pipeline.warehouse, data_set.name, version)
+    for name in AUDIT:
+        if name in found:
+            yield as_check_result(key, found[name])
+        else:
+            detail = (
+                "There is no loaded version before this one to compare with."
+                if change is None
+                else f"The change log is about another pair of versions, not {change.before} and this."
+            )
+            yield as_check_result(key, CheckResult(name, passed=True, affected=0, detail=detail))
+    yield dg.MaterializeResult(asset_key=key, metadata=metadata.of_change(data_set, version, change))
 
 
 def as_check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -12,9 +13,12 @@ from ks4_pipeline.ees.models import Indicator, VersionRecord
 from ks4_pipeline.faults import Fault
 from ks4_pipeline.landing import Landed
 from ks4_pipeline.observations import Observations
+from ks4_pipeline.settings import DataSet
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.reading import Change
 from ks4_pipeline.warehouse.tables import column_comment, sql_type
 
-Metadata = dict[str, "dg.MetadataValue[object] | dg.TableSchema | str | int | float"]
+Metadata = dict[str, Any]  # Dagster turns plain values into metadata values itself
 
 _CATALOGUE = "https://explore-education-statistics.service.gov.uk/data-catalogue/data-set"
 _FIRST_ROWS = 5
@@ -61,9 +65,38 @@ def of_observations(observations: Observations) -> Metadata:
         "dagster/uri": observations.parquet.resolve().as_uri(),
         "marker cells": markers,
         "marker share %": round(100 * markers / cells, 2) if cells else 0.0,
-        "markers by indicator": marker_table(facts.markers),
+        "markers by indicator": _count_table(facts.markers, "indicator"),
         "first rows": dg.MetadataValue.md(first_rows(observations)),
     }
+
+
+def of_table(observations: Observations, rows: int) -> Metadata:
+    """Rows, schema and first rows of a published table."""
+    return {
+        "dagster/row_count": rows,
+        "dagster/column_schema": column_schema(observations),
+        "first rows": dg.MetadataValue.md(first_rows(observations)),
+    }
+
+
+def of_change(data_set: DataSet, version: VersionNumber, change: Change | None) -> Metadata:
+    """What a version changed: numbers that plot over versions, what went and came, and the indicators concerned."""
+    if change is None:
+        return {"compared with": "nothing: no loaded version is before this one"}
+    removed = [line for line in change.structure if " removed: " in line]
+    other = [line for line in change.structure if line not in removed]
+    found: Metadata = {
+        "compared with": str(change.before),
+        "changed cells": change.cells,
+        **{f"{name} {'rows' if name in {'added', 'removed'} else 'cells'}": n for name, n in change.counts.items()},
+        "changed cells by indicator": _count_table(change.by_indicator, "indicator"),
+        "query": dg.MetadataValue.md(f"```\nks4 diff {change.before} {version} --data-set {data_set.name}\n```"),
+    }
+    if removed:
+        found["what was removed"] = dg.MetadataValue.md(_bullets(removed))
+    if other:
+        found["what else differs"] = dg.MetadataValue.md(_bullets(other))
+    return found
 
 
 def column_schema(observations: Observations) -> dg.TableSchema:
@@ -71,14 +104,13 @@ def column_schema(observations: Observations) -> dg.TableSchema:
     return dg.TableSchema(columns=[_table_column(column) for column in observations.columns.observations])
 
 
-def marker_table(markers: Mapping[str, Mapping[str, int]]) -> dg.TableMetadataValue:
-    """How many cells of each indicator hold which marker."""
-    symbols = sorted({symbol for found in markers.values() for symbol in found})
+def _count_table(counts: Mapping[str, Mapping[str, int]], first: str) -> dg.TableMetadataValue:
+    """A table of counts: a row per name, a column per kind that occurs."""
+    kinds = sorted({kind for found in counts.values() for kind in found})
     records = [
-        dg.TableRecord({"indicator": name, **{symbol: found.get(symbol, 0) for symbol in symbols}})
-        for name, found in markers.items()
+        dg.TableRecord({first: name, **{kind: found.get(kind, 0) for kind in kinds}}) for name, found in counts.items()
     ]
-    columns = [dg.TableColumn("indicator", "string"), *(dg.TableColumn(symbol, "int") for symbol in symbols)]
+    columns = [dg.TableColumn(first, "string"), *(dg.TableColumn(kind, "int") for kind in kinds)]
     return dg.MetadataValue.table(records, dg.TableSchema(columns=columns))
 
 
@@ -95,11 +127,18 @@ def fault_table(faults: Iterable[Fault]) -> dg.TableMetadataValue:
 
 
 def first_rows(observations: Observations) -> str:
-    """The first rows as a Markdown table, cells made safe."""
+    """The first rows as a Markdown table, each cell as published: the figure, or the marker in its place."""
+    columns = observations.columns.of_file
     frame = pl.scan_parquet(observations.parquet, glob=False).head(_FIRST_ROWS).collect()
-    lines = [_line(frame.columns), _line(["---"] * frame.width)]
-    lines += [_line("NULL" if cell is None else cell for cell in row) for row in frame.iter_rows()]
-    return "\n".join(lines)
+    cells = [
+        [
+            row[column.flag] or f"{row[column.name]:.15g}" if column.is_numeric else row[column.name] or ""
+            for column in columns
+        ]
+        for row in frame.iter_rows(named=True)
+    ]
+    names = [column.name for column in columns]
+    return "\n".join([_line(names), _line(["---"] * len(names)), *map(_line, cells)])
 
 
 def as_quote(text: str) -> str:
@@ -125,6 +164,10 @@ def _table_column(column: Column) -> dg.TableColumn:
 
 def _line(cells: Iterable[object]) -> str:
     return "| " + " | ".join(_disarmed(str(cell)).replace("\n", " ") for cell in cells) + " |"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {_disarmed(line)}" for line in lines)
 
 
 def _disarmed(text: str) -> str:

@@ -11,6 +11,8 @@ from datetime import datetime
 
 import duckdb
 
+from ks4_pipeline.audit import CHECKS as AUDIT_CHECKS
+from ks4_pipeline.audit import announced_item
 from ks4_pipeline.columns import Column
 from ks4_pipeline.ees.models import (
     Change,
@@ -24,11 +26,12 @@ from ks4_pipeline.ees.models import (
     TimePeriod,
     VersionRecord,
 )
-from ks4_pipeline.ees.vocabulary import TIME_IDENTIFIERS_BY_CODE
+from ks4_pipeline.ees.vocabulary import TIME_IDENTIFIERS_BY_CODE, csv_time_period
 from ks4_pipeline.landing import Landed, Listing
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality import CheckResult
 from ks4_pipeline.settings import DataSet
+from ks4_pipeline.structure import Item
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.schema import (
     CHANGES,
@@ -45,6 +48,9 @@ from ks4_pipeline.warehouse.schema import (
 )
 from ks4_pipeline.warehouse.sql import identifier
 from ks4_pipeline.warehouse.tables import sql_type
+
+UNLISTED = "Unlisted"
+"""Status of a version that is loaded and that the publisher no longer lists."""
 
 
 def replace_version(
@@ -80,7 +86,7 @@ def replace_listing(
 ) -> None:
     """Bring the data set's row and its versions' rows up to date with the publisher's list.
 
-    A version that is loaded and that the publisher no longer lists keeps its row, with status ``Unlisted``.
+    A version that is loaded and that the publisher no longer lists keeps its row, with status :data:`UNLISTED`.
 
     Args:
         connection: to the build.
@@ -96,7 +102,7 @@ def replace_listing(
         f'DELETE FROM {VERSIONS.qualified} WHERE data_set = ? AND ("table" IS NULL OR list_contains(?, version))',
         [name, [str(version) for version in loaded]],
     )
-    connection.execute(f"UPDATE {VERSIONS.qualified} SET status = 'Unlisted' WHERE data_set = ?", [name])
+    connection.execute(f"UPDATE {VERSIONS.qualified} SET status = ? WHERE data_set = ?", [UNLISTED, name])
     kept = connection.execute(f"SELECT version FROM {VERSIONS.qualified} WHERE data_set = ?", [name]).fetchall()
     new: list[Row] = []
     for record in listing.versions:
@@ -111,6 +117,40 @@ def replace_listing(
             facts = _loaded_row(loaded[record.version], loaded_at) if record.version in loaded else {}
             new.append({"data_set": name, **row, **_number_row(record), **facts})
     insert(connection, VERSIONS, new)
+
+
+def announced(connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber) -> list[Item]:
+    """What the publisher said a loaded version changed."""
+    rows = connection.execute(
+        f"SELECT kind, action, within, previous, current FROM {CHANGES.qualified} WHERE data_set = ? AND version = ?",
+        [schema, str(version)],
+    ).fetchall()
+    return [
+        announced_item(kind, action, within, json.loads(previous or "{}"), json.loads(current or "{}"))
+        for kind, action, within, previous, current in rows
+    ]
+
+
+def predecessor(connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber) -> VersionNumber | None:
+    """The version the publisher lists just before another, by number, loaded or not."""
+    row = connection.execute(
+        f"SELECT version FROM {VERSIONS.qualified} WHERE data_set = ? AND (major, minor, patch) < (?, ?, ?) "
+        "ORDER BY major DESC, minor DESC, patch DESC LIMIT 1",
+        [schema, version.major, version.minor, version.patch],
+    ).fetchone()
+    return VersionNumber.parse(row[0]) if row else None
+
+
+def replace_audit(
+    connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber, checks: Iterable[CheckResult]
+) -> None:
+    """Write the checks of a version against the one before it, in place of earlier ones."""
+    about: Row = {"data_set": schema, "version": str(version)}
+    connection.execute(
+        f"DELETE FROM {CHECKS.qualified} WHERE data_set = ? AND version = ? AND list_contains(?, check_name)",
+        [schema, str(version), list(AUDIT_CHECKS)],
+    )
+    insert(connection, CHECKS, ({**about, **_check_row(check)} for check in checks))
 
 
 def mark_channels(
@@ -239,14 +279,13 @@ def _period_rows(meta: Meta) -> Iterator[Row]:
 
     for position, period in enumerate(sorted(meta.time_periods, key=chronological), 1):
         known = TIME_IDENTIFIERS_BY_CODE.get(period.code)
-        first, _, second = period.period.partition("/")
         yield {
             "position": position,
             "code": period.code,
             "period": period.period,
             "label": period.label,
             "time_identifier": known.label if known else None,
-            "time_period": first + second[2:],
+            "time_period": csv_time_period(period.period),
         }
 
 

@@ -102,6 +102,7 @@ class _Pair:
 
     def compare(self) -> Comparison:
         self._see_columns()
+        self._see_location_groups()
         self._make_side("ks4_old", self._old)
         self._make_side("ks4_new", self._new)
         self._see_periods_and_levels()
@@ -148,6 +149,16 @@ class _Pair:
                 self._structure.append(Item(kind, Action.REMOVED, "", before))
             elif before is not None and after is not None and before != after:
                 self._structure.append(Item(kind, Action.CHANGED, "", after, before))
+
+    def _see_location_groups(self) -> None:
+        """Levels whose columns only one of the files has."""
+        before = {c.names[self._old] for c in self._columns if self._old in c.names}
+        after = {c.names[self._new] for c in self._columns if self._new in c.names}
+        for level in GEOGRAPHIC_LEVELS:
+            had, has = not before.isdisjoint(level.columns), not after.isdisjoint(level.columns)
+            if had != has:
+                action = Action.ADDED if has else Action.REMOVED
+                self._structure.append(Item(Kind.LOCATION_GROUP, action, "", level.label))
 
     def _see_periods_and_levels(self) -> None:
         has = {c.name for c in self._columns if self._in_both(c)}
@@ -226,12 +237,15 @@ class _Pair:
                 cases = " ".join(f"WHEN {literal(was)} THEN {literal(now)}" for was, now in renamed.items())
                 self._run(f"UPDATE ks4_old SET {name} = CASE {name} {cases} ELSE {name} END")
             self._structure += [
-                Item(Kind.FILTER_OPTION, Action.CHANGED, column.name, now, was) for was, now in renamed.items()
+                Item(Kind.FILTER_OPTION, Action.CHANGED, column.names[self._new], now, was)
+                for was, now in renamed.items()
             ]
             for action, here, there in ((Action.REMOVED, "ks4_old", "ks4_new"), (Action.ADDED, "ks4_new", "ks4_old")):
                 rows = self._run(f"SELECT {name} FROM {here} EXCEPT SELECT {name} FROM {there}").fetchall()
                 self._structure += [
-                    Item(Kind.FILTER_OPTION, action, column.name, value) for (value,) in rows if value is not None
+                    Item(Kind.FILTER_OPTION, action, column.names[self._new], value)
+                    for (value,) in rows
+                    if value is not None
                 ]
 
     def _match_places(self) -> None:
@@ -252,14 +266,7 @@ class _Pair:
             matched = places.matched()
             for was, now in matched.items():
                 self._rename_place(columns, was, now)
-            found = [
-                *((Action.CHANGED, now, places.describe(was)) for was, now in matched.items()),
-                *((Action.REMOVED, place, "") for place in places.gone - matched.keys()),
-                *((Action.ADDED, place, "") for place in places.come - set(matched.values())),
-            ]
-            self._structure += [
-                Item(Kind.LOCATION, action, level.label, places.describe(place), was) for action, place, was in found
-            ]
+            self._structure += places.items(level.label, matched)
 
     def _places(self, side: str, columns: Sequence[str]) -> set[Place]:
         names = ", ".join(map(identifier, columns))

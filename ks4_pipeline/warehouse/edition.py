@@ -5,12 +5,14 @@ Tells the other modules of this package in which order to work; loading several 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import duckdb
 
+from ks4_pipeline.audit import Seen, audit
 from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.landing import Landed, Listing
@@ -19,7 +21,8 @@ from ks4_pipeline.quality import check
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import catalogue, channels, history, long, revisions, schema, tables
-from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.comparison import Comparison
+from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.sql import qualified
 
 
@@ -65,8 +68,10 @@ class InForce:
     rows: int
     channels: tuple[str, ...]
 
-    def agrees_with(self, record: VersionRecord) -> bool:
-        """Whether the publisher still says the same of it."""
+    def agrees_with(self, record: VersionRecord | None) -> bool:
+        """Whether the publisher still says the same of it; None: that he does not list it."""
+        if record is None:
+            return self.status == catalogue.UNLISTED
         release = record.release.title if record.release else None
         return (self.status, self.withdrawn, self.notes, self.release) == (
             record.status,
@@ -80,11 +85,11 @@ def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, I
     """By data set, the versions that have a table in the published warehouse; empty before the first edition."""
     if not warehouse.exists():
         return {}
-    with warehouse.read() as connection:
-        rows = connection.execute(
-            "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, rows, channels "
-            f'FROM {schema.VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch'
-        ).fetchall()
+    rows = _ask(
+        warehouse,
+        "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, rows, channels "
+        f'FROM {schema.VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch',
+    )
     found: dict[str, dict[VersionNumber, InForce]] = {}
     for data_set, number, sha256, status, withdrawn, notes, release, count, shown in rows:
         version = VersionNumber.parse(number)
@@ -92,6 +97,19 @@ def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, I
             version, sha256, status, withdrawn, notes, release, count, tuple(filter(None, shown.split(",")))
         )
     return found
+
+
+def refuse_foreign(warehouse: WarehouseFile, data_sets: Iterable[DataSet]) -> None:
+    """Make sure that the published warehouse has no name in use for another data set than the one now followed.
+
+    Raises:
+        ForeignSchemaError: when it has: its versions would pass for those of the other.
+    """
+    if not warehouse.exists():
+        return
+    known = dict(_ask(warehouse, f"SELECT data_set, id FROM {schema.DATA_SETS.qualified}"))
+    for data_set in data_sets:
+        _refuse_foreign(data_set, known.get(data_set.name))
 
 
 def count_rows(warehouse: WarehouseFile, name: str, version: VersionNumber) -> int:
@@ -126,7 +144,7 @@ def publish(
         schema.create(connection)
         connection.execute("BEGIN")
         for addition in additions:
-            _refuse_foreign(connection, addition.data_set)
+            _refuse_foreign(addition.data_set, _known_id(connection, addition.data_set))
             _add(connection, addition, loaded_at)
         schema.insert(connection, schema.LOADS, (_attempt_row(attempt) for attempt in attempts))
         connection.execute("COMMIT")
@@ -146,7 +164,16 @@ def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, loaded_at: d
     catalogue.mark_channels(connection, data_set, chosen)
     columns = history.stored_columns(connection, data_set.name)
     history.create(connection, data_set.name, columns)
-    revisions.update(connection, data_set.name, columns, landed_now, loaded_at)
+    for found in revisions.update(connection, data_set.name, columns, landed_now, loaded_at):
+        _audit(connection, data_set.name, found)
+
+
+def _audit(connection: duckdb.DuckDBPyConnection, name: str, found: Comparison) -> None:
+    """Hold a version against its number and its change log, if that is about the same pair of versions."""
+    same_pair = catalogue.predecessor(connection, name, found.new) == found.old
+    announced = catalogue.announced(connection, name, found.new) if same_pair else None
+    seen = Seen(found.new, found.structure, found.counts, found.key_is_unique, found.imputed)
+    catalogue.replace_audit(connection, name, found.new, audit(seen, announced))
 
 
 def _with_tables(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> set[VersionNumber]:
@@ -156,13 +183,28 @@ def _with_tables(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> se
     return {VersionNumber.parse(number) for (number,) in rows}
 
 
-def _refuse_foreign(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> None:
+def _ask(warehouse: WarehouseFile, query: str) -> list[tuple[Any, ...]]:
+    with warehouse.read() as connection:
+        try:
+            return connection.execute(query).fetchall()
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"{warehouse.path} has no catalogue that can be read ({error}). Move it away; ks4 rebuild makes it "
+                "anew from the landing folder."
+            ) from error
+
+
+def _known_id(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> str | None:
     row = connection.execute(
         f"SELECT id FROM {schema.DATA_SETS.qualified} WHERE data_set = ?", [data_set.name]
     ).fetchone()
-    if row is not None and row[0] != data_set.id:
+    return row[0] if row else None
+
+
+def _refuse_foreign(data_set: DataSet, known_id: str | None) -> None:
+    if known_id not in {None, data_set.id}:
         raise ForeignSchemaError(
-            f"The warehouse holds data set {row[0]} under the name {data_set.name!r}, and the configuration follows "
+            f"The warehouse holds data set {known_id} under the name {data_set.name!r}, and the configuration follows "
             f"{data_set.id} under it now. Follow the new one under another name."
         )
 

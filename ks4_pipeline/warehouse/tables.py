@@ -72,7 +72,8 @@ def column_comment(column: Column) -> str:
         return indicator_comment(item)
     if isinstance(item, Filter):
         options = f" {len(item.options)} options." if item.options else ""
-        return f"{item.label}.{' ' + item.hint if item.hint else ''}{options} Never sum over all options."
+        hint = f" {item.hint.rstrip('. ')}." if item.hint else ""
+        return f"{item.label}.{hint}{options} Never sum over all options."
     if column.name in _STANDARD:
         return _STANDARD[column.name]
     if column.role is Role.GEOGRAPHY:
