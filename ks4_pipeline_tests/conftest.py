@@ -1,0 +1,24 @@
+"""What all tests share: the hypothesis profile, the published real files, and one sandbox per module that wants one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ks4", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("ks4")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of published files: ``KS4_REAL_DATA``, or ``../shared/real`` beside the repository."""
+    beside = Path(__file__).parents[2] / "shared" / "real"
+    folder = Path(os.environ.get("KS4_REAL_DATA") or beside)
+    if not (folder / "ks4_la").is_dir():
+        pytest.skip(f"no published files at {folder}; set KS4_REAL_DATA to the folder that has ks4_la/")
+    return folder
