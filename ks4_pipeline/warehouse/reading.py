@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import duckdb
+
+from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.quality import CheckResult, Severity
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.comparison import CLASSES
+from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare
 from ks4_pipeline.warehouse.file import WarehouseFile
-from ks4_pipeline.warehouse.revisions import TABLE
+from ks4_pipeline.warehouse.history import stored_columns
+from ks4_pipeline.warehouse.revisions import TABLE, names_of
 from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS
 from ks4_pipeline.warehouse.sql import qualified
+
+__all__ = ["RESULT", "Change", "NotLoadedError", "change_of", "checks_of", "differences"]
+
+
+class NotLoadedError(Ks4Error):
+    """A version was asked for that has no table in the warehouse."""
 
 
 @dataclass(frozen=True)
@@ -75,3 +86,22 @@ def checks_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> di
         check: CheckResult(check, passed, affected, detail, Severity(severity))
         for check, passed, affected, detail, severity in rows
     }
+
+
+@contextmanager
+def differences(
+    warehouse: WarehouseFile, name: str, old: VersionNumber, new: VersionNumber
+) -> Iterator[tuple[Comparison, duckdb.DuckDBPyConnection]]:
+    """Compare any two loaded versions: the comparison, and a connection whose table :data:`RESULT` has the rows.
+
+    Raises:
+        NotLoadedError: when one of them has no table in the warehouse.
+    """
+    with warehouse.read() as connection:
+        columns = stored_columns(connection, name)
+        for version in (old, new):
+            if version not in columns:
+                loaded = ", ".join(map(str, sorted(columns))) or "none"
+                raise NotLoadedError(f"{name} has no table of version {version}. Loaded versions: {loaded}.")
+        pair = {version: columns[version] for version in (old, new)}
+        yield compare(connection, name, old, new, names_of(pair)), connection
