@@ -108,10 +108,11 @@ def assign(header: Sequence[str], meta: Meta, faults: Faults) -> Columns:
         faults: takes columns without a name, names that are the same or differ only by case (DuckDB cannot tell them
             apart), described columns that the file lacks, and names that a flag column needs.
     """
-    described: dict[str, Filter | Indicator] = {item.column: item for item in (*meta.filters, *meta.indicators)}
+    items: tuple[Filter | Indicator, ...] = (*meta.filters, *meta.indicators)
+    described = {item.column: item for item in items}
     columns = Columns(tuple(Column(name, _role(name, described.get(name)), described.get(name)) for name in header))
     _check_names(columns, faults)
-    missing: list[Filter | Indicator] = [item for name, item in described.items() if name not in header]
+    missing = [item for name, item in described.items() if name not in header]
     for item in missing:
         kind = "indicator" if isinstance(item, Indicator) else "filter"
         similar = [name for name in header if name.lower() == item.column.lower()]

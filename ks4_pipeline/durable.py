@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -44,7 +45,7 @@ def alive(pid: int) -> bool:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Put content in place of a file: a reader sees the old or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         write(part, content)
         replace(part, path)

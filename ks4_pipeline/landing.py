@@ -5,7 +5,9 @@ a manifest does not exist for anybody. Nothing here judges content. A version wh
 with the reason, and is fetched anew at the next attempt, since the fault may have been on the way.
 
 Layout below the landing folder: ``<name>/<version>/{data.csv.gz,meta.json,version.json,changes.json,manifest.json}``,
-``<name>/listing.json`` (the publisher's version list as last seen) and ``<name>/refused/<version>-<sha256>/``.
+``<name>/listing.json`` (the publisher's version list as last seen) and, each a version's folder as a whole,
+``<name>/refused/<version>-<sha256>/``, ``<name>/republished/…`` (the publisher now serves other bytes under a number we
+have: kept beside until a person accepts them) and ``<name>/superseded/…`` (what was replaced so, or withdrawn again).
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ks4_pipeline import __version__, durable
 from ks4_pipeline.csv_shape import CsvShape, ShapeReader
@@ -37,6 +39,8 @@ from ks4_pipeline.versions import VersionNumber
 MANIFEST = "manifest.json"
 CSV = "data.csv.gz"
 _REFUSED = "refused"
+_REPUBLISHED = "republished"
+_SUPERSEDED = "superseded"
 _INCOMING = ".incoming-"
 _DECODED_PORTION = 1 << 20
 _REMEDY = "Move its folder away, and the version is fetched anew."
@@ -108,12 +112,28 @@ class Manifest(_Kept):
 
 
 class Listing(_Kept):
-    """The publisher's data set and version list as last seen: where status and withdrawal are kept current."""
+    """The publisher's data set and version list as last seen: where status and withdrawal are kept current.
+
+    Attributes:
+        seen_at: when we last looked.
+        news_at: when anything last differed from the look before.
+        turn: what the last look read beside page 1: see :func:`ks4_pipeline.poll.next_turn`.
+    """
 
     format: Literal[1] = 1
     seen_at: AwareDatetime
+    news_at: AwareDatetime
+    turn: int = Field(default=1, ge=1)
     summary: DataSetSummary
     versions: tuple[VersionRecord, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_news_at(cls, value: object) -> object:
+        """Files of 0.1.0 development versions do not say when the last news came."""
+        if isinstance(value, dict) and "news_at" not in value and "seen_at" in value:
+            return {**value, "news_at": value["seen_at"]}
+        return value
 
 
 class Refusal(_Kept):
@@ -126,6 +146,24 @@ class Refusal(_Kept):
     first_refused_at: AwareDatetime
     last_refused_at: AwareDatetime
     attempts: int
+
+
+@dataclass(frozen=True)
+class Refetched:
+    """A landed version fetched once more.
+
+    Attributes:
+        landed: as it is in force.
+        found: as the publisher serves it now: ``landed`` itself when the CSV is the same, byte for byte.
+    """
+
+    landed: Landed
+    found: Landed
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the publisher still serves the same CSV; the gzip around it may be another."""
+        return self.found.manifest.csv.sha256 == self.landed.manifest.csv.sha256
 
 
 @dataclass(frozen=True)
@@ -235,12 +273,7 @@ class Landing:
         if landed is not None:
             return landed
         folder = self._folder(data_set, version)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self._clean(folder.parent)
-        incoming = folder.with_name(f"{_INCOMING}{os.getpid()}-{version}")
-        incoming.mkdir()
-        try:
-            _fill(incoming, client, data_set, version, on_progress or _silent)
+        with self._incoming(client, data_set, version, on_progress) as incoming:
             if folder.exists() and not (folder / MANIFEST).is_file():
                 shutil.rmtree(folder)
             try:
@@ -248,9 +281,46 @@ class Landing:
             except OSError:
                 if self.get(data_set, version) is None:  # no other process was quicker: a real failure
                     raise
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
         return Landed(folder, _read(folder / MANIFEST, Manifest))
+
+    def refetch(
+        self, client: EesClient, data_set: DataSet, landed: Landed, on_progress: Progress | None = None
+    ) -> Refetched:
+        """Fetch a landed version again and compare; other bytes are kept beside, and what is in force stays.
+
+        At most one candidate is kept per version, what was served last; earlier ones are superseded.
+
+        Raises:
+            EesError: as for :meth:`fetch`.
+        """
+        version = landed.version
+        with self._incoming(client, data_set, version, on_progress) as incoming:
+            manifest = _read(incoming / MANIFEST, Manifest)
+            fresh = manifest.csv.sha256
+            for earlier in self._republished(data_set):
+                if earlier.version == version and earlier.manifest.csv.sha256 != fresh:
+                    self._supersede(data_set, earlier)
+            if fresh == landed.manifest.csv.sha256:
+                return Refetched(landed, landed)
+            aside = _aside(self._root / data_set.name / _REPUBLISHED, version, fresh)
+            if not (aside / MANIFEST).is_file():
+                aside.parent.mkdir(exist_ok=True)
+                shutil.rmtree(aside, ignore_errors=True)
+                durable.replace(incoming, aside)
+        return Refetched(landed, Landed(aside, _read(aside / MANIFEST, Manifest)))
+
+    def republished(self, data_set: DataSet) -> dict[VersionNumber, Landed]:
+        """The versions whose publisher serves other bytes than those in force, as served last; nobody accepted them."""
+        return {landed.version: landed for landed in self._republished(data_set)}
+
+    def accept(self, data_set: DataSet, candidate: Landed) -> Landed:
+        """Put a republished version in the place of the one in force, which is kept as superseded."""
+        folder = self._folder(data_set, candidate.version)
+        in_force = self.get(data_set, candidate.version)
+        if in_force is not None:
+            self._supersede(data_set, in_force)
+        durable.replace(candidate.folder, folder)
+        return Landed(folder, candidate.manifest)
 
     def remember(self, data_set: DataSet, listing: Listing) -> None:
         """Keep the publisher's version list as last seen.
@@ -278,7 +348,7 @@ class Landing:
         """Set a landed version aside with the reason; the same bytes refused again are kept once."""
         now = datetime.now(UTC)
         sha256 = landed.manifest.served.sha256
-        aside = self._root / data_set.name / _REFUSED / f"{landed.version}-{sha256[:12]}"
+        aside = _aside(self._root / data_set.name / _REFUSED, landed.version, sha256)
         earlier = _read(aside / "refusal.json", Refusal) if (aside / "refusal.json").is_file() else None
         refusal = Refusal(
             version=landed.version,
@@ -304,6 +374,34 @@ class Landing:
                 found[refusal.version] = refusal
         landed = set(self.versions(data_set))
         return {version: refusal for version, refusal in sorted(found.items()) if version not in landed}
+
+    @contextmanager
+    def _incoming(
+        self, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress | None
+    ) -> Iterator[Path]:
+        """A folder with a version just fetched, whole; it is gone after the block unless it was given a name."""
+        parent = self._folder(data_set, version).parent
+        parent.mkdir(parents=True, exist_ok=True)
+        self._clean(parent)
+        incoming = parent / f"{_INCOMING}{os.getpid()}-{version}"
+        incoming.mkdir()
+        try:
+            _fill(incoming, client, data_set, version, on_progress or _silent)
+            yield incoming
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+    def _republished(self, data_set: DataSet) -> list[Landed]:
+        """All republished folders, oldest fetch first."""
+        manifests = (self._root / data_set.name / _REPUBLISHED).glob(f"*/{MANIFEST}")
+        found = [Landed(path.parent, _read(path, Manifest)) for path in manifests]
+        return sorted(found, key=lambda landed: landed.manifest.fetched_at)
+
+    def _supersede(self, data_set: DataSet, landed: Landed) -> None:
+        aside = _aside(self._root / data_set.name / _SUPERSEDED, landed.version, landed.manifest.csv.sha256)
+        aside.parent.mkdir(exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)  # the same bytes, superseded before
+        durable.replace(landed.folder, aside)
 
     def _folder(self, data_set: DataSet, version: VersionNumber) -> Path:
         return self._root / data_set.name / str(version)
@@ -387,6 +485,10 @@ def _receive(stream: CsvStream, path: Path, on_progress: Progress) -> tuple[Byte
         Bytes(bytes=unpacked, sha256=decoded.hexdigest()),
         shape.finish(),
     )
+
+
+def _aside(folder: Path, version: VersionNumber, sha256: str) -> Path:
+    return folder / f"{version}-{sha256[:12]}"
 
 
 def _version_named(folder: str) -> VersionNumber | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from ks4_pipeline import poll
 from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
-from ks4_pipeline.landing import Landed, Landing, Listing, Progress, Refusal
+from ks4_pipeline.landing import Landed, Landing, LandingError, Listing, Progress, Refetched, Refusal
 from ks4_pipeline.observations import Observations, ObservationsStore
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
@@ -22,6 +23,10 @@ from ks4_pipeline.warehouse.file import WarehouseFile
 
 class NotLandedError(Ks4Error):
     """A step was asked for a version on which the step before has not been run."""
+
+
+class NothingToAcceptError(Ks4Error):
+    """A version was to be accepted whose publisher serves what is in force."""
 
 
 class Pipeline:
@@ -51,12 +56,48 @@ class Pipeline:
         """A new client of the configured API; the caller closes it."""
         return self._connect(self.settings.api_url)
 
-    def look(self, client: EesClient, data_set: DataSet) -> Listing:
-        """Read the publisher's version list and remember it."""
-        summary = client.data_set(data_set.id).model
-        listing = Listing(seen_at=self._clock(), summary=summary, versions=client.versions(data_set.id))
+    def look(self, client: EesClient, data_set: DataSet, *, whole: bool = False) -> Listing:
+        """See what the publisher lists now, and remember it.
+
+        Two requests, unless it is the first look or versions were added or removed: then everything is read. The two are
+        the first page, where the newest versions are, and in turn one of the others or the data set's summary, so that
+        a status that changes on an old page is found within as many looks as there are pages.
+
+        Args:
+            client: to ask with.
+            data_set: which.
+            whole: read everything in any case.
+
+        Raises:
+            EesError: when the API gives no usable answer; what was remembered stays.
+        """
+        known = self._known(data_set)
+        listing = self._glance(client, data_set, known) if known and not whole else None
+        if listing is None:
+            summary, versions = client.data_set(data_set.id).model, client.versions(data_set.id)
+            listing = poll.dated(known, summary, versions, poll.SUMMARY, self._clock())
         self.landing.remember(data_set, listing)
         return listing
+
+    def refresh(self, data_set: DataSet, *, wait_seconds: float) -> list[VersionNumber]:
+        """Bring catalogue and channels up to date with the list as last seen, without loading anything.
+
+        Args:
+            data_set: which.
+            wait_seconds: how long to wait for another publisher.
+
+        Returns:
+            The loaded versions of which the publisher says something else than the warehouse did; none: no new edition.
+
+        Raises:
+            WarehouseError: when another publisher holds on for longer.
+        """
+        listing = self.landing.listing(data_set)
+        moved = poll.moved(listing, self.in_force().get(data_set.name, {})) if listing else []
+        if listing and moved:
+            warehouse = WarehouseFile(self.settings.warehouse, wait_seconds=wait_seconds)
+            publish(warehouse, [Addition(data_set, listing)], [], self._clock())
+        return moved
 
     def land(
         self, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress | None = None
@@ -93,6 +134,44 @@ class Pipeline:
         ]
         publish(self.warehouse, [Addition(data_set, listing, finished)], attempts, now)
 
+    def refetch(
+        self, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress | None = None
+    ) -> Refetched:
+        """Fetch a landed version again and compare: see :meth:`ks4_pipeline.landing.Landing.refetch`.
+
+        The warehouse stays as it is, whatever comes.
+        """
+        return self.landing.refetch(client, data_set, self.landed(data_set, version), on_progress)
+
+    def republished(self, data_set: DataSet) -> dict[VersionNumber, Landed]:
+        """The versions under whose number the publisher now serves other bytes, waiting for a person to accept them."""
+        return self.landing.republished(data_set)
+
+    def accept(self, data_set: DataSet, version: VersionNumber) -> Observations:
+        """Put what the publisher now serves under a known number in place of what we had, and publish it.
+
+        What was in force is kept as superseded. Breaking off at any point leaves either the old or the new landing in
+        place, and accepting again finishes the rest.
+
+        Raises:
+            NothingToAcceptError: when no other bytes are known for the version: fetch it again first.
+            RefusedVersionError: when the new content cannot be trusted; the old stays in force.
+        """
+        candidate = self.landing.republished(data_set).get(version)
+        if candidate is None:
+            landed = self.landing.get(data_set, version)
+            in_force = self.in_force().get(data_set.name, {}).get(version)
+            if landed is None or in_force is None or landed.manifest.csv.sha256 == in_force.csv_sha256:
+                raise NothingToAcceptError(
+                    f"{data_set.name} {version}: the publisher is not known to serve anything else than what is in "
+                    "force. The weekly check fetches the newest versions again; only what it finds can be accepted."
+                )
+        else:
+            landed = self._accept(data_set, candidate)
+        observations = self.observations.make(data_set, landed)
+        self.publish(data_set, [version])
+        return observations
+
     def in_force(self) -> dict[str, dict[VersionNumber, InForce]]:
         """By data set, the versions with a table in the published warehouse."""
         return loaded_versions(self.warehouse)
@@ -122,6 +201,38 @@ class Pipeline:
         if landed is None:
             raise NotLandedError(f"{data_set.name} {version} has not landed; run the landing step first.")
         return landed
+
+    def _known(self, data_set: DataSet) -> Listing | None:
+        """The list as last seen, if there is one to be compared with."""
+        try:
+            listing = self.landing.listing(data_set)
+        except LandingError:  # damaged: the next one takes its place
+            return None
+        return listing if listing and listing.summary.id == data_set.id else None
+
+    def _glance(self, client: EesClient, data_set: DataSet, known: Listing) -> Listing | None:
+        """The list after at most two requests; None when it must be read as a whole."""
+        first = client.versions_page(data_set.id, 1)
+        if not poll.same_members(known, first):
+            return None
+        turn = poll.next_turn(known.turn, first.paging.total_pages)
+        pages, summary = [first], known.summary
+        if turn == poll.SUMMARY:
+            summary = client.data_set(data_set.id).model
+        else:
+            pages.append(client.versions_page(data_set.id, turn))
+        return poll.noted(known, summary, pages, turn, self._clock())
+
+    def _accept(self, data_set: DataSet, candidate: Landed) -> Landed:
+        """Make sure that the candidate can be typed before it takes the place of what is in force."""
+        try:
+            self.observations.make(data_set, candidate)
+        except RefusedVersionError:
+            in_force = self.landing.get(data_set, candidate.version)
+            if in_force:
+                self.observations.make(data_set, in_force)
+            raise
+        return self.landing.accept(data_set, candidate)
 
     def _finished(self, data_set: DataSet, version: VersionNumber) -> tuple[Landed, Observations]:
         landed = self.landed(data_set, version)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from ks4_pipeline import poll
 from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.ees.errors import EesError, EesStatusError, EesUnavailableError
-from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.landing import Landed, LandingError, Listing
@@ -173,10 +173,10 @@ class _Run:
             self._finish(
                 VersionOutcome(data_set.name, version, Outcome.UNKNOWN, "The publisher lists no such version.")
             )
-        missing = [version for version in sorted(listed - in_force.keys()) if only is None or version in only]
+        missing = [version for version in poll.missing(listing, in_force) if only is None or version in only]
         self.reporter.looked(data_set, listing, missing)
         loaded = self._load(client, data_set, missing)
-        return [Addition(data_set, listing, loaded)] if loaded or _moved(listing.versions, in_force) else []
+        return [Addition(data_set, listing, loaded)] if loaded or poll.moved(listing, in_force) else []
 
     def reload(self, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:
         """Observations of landed versions; what cannot be loaded stays where it is."""
@@ -243,9 +243,3 @@ class _Run:
     def _finish(self, outcome: VersionOutcome) -> None:
         self.report.outcomes.append(outcome)
         self.reporter.finished(outcome)
-
-
-def _moved(listed: Iterable[VersionRecord], in_force: Mapping[VersionNumber, InForce]) -> bool:
-    """Whether the publisher changed anything about versions that are in the warehouse."""
-    records = {record.version: record for record in listed}
-    return any(not loaded.agrees_with(records.get(version)) for version, loaded in in_force.items())

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -22,7 +22,12 @@ DEFAULT_API_URL = "https://api.education.gov.uk/statistics"
 DEFAULT_NAME = "ks4_national"
 DEFAULT_ID = "019d4320-2bde-7059-8d7a-b685013eb1e6"
 
-_ENVIRONMENT = {"KS4_API_URL": "api_url", "KS4_DATA_DIR": "data_dir"}
+_ENVIRONMENT = {
+    "KS4_API_URL": "api_url",
+    "KS4_DATA_DIR": "data_dir",
+    "KS4_SENSORS": "sensors",
+    "KS4_ALERT_WEBHOOK": "alert_webhook",
+}
 _OTHER_VARIABLES = {"KS4_CONFIG", "KS4_REAL_DATA"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -75,6 +80,16 @@ def _checked_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
+def _checked_webhook(text: str) -> str:
+    """An address to post to: unlike the API's it may carry a query, which is where chat services put their key."""
+    parts = urlsplit(text.strip())
+    _ = parts.port, (parts.hostname or "").encode("idna")  # each raises ValueError when no request could be made
+    if not text.strip().isprintable() or parts.scheme not in {"http", "https"} or not parts.hostname:
+        # Not repeated here: the address is a secret, and this text ends up in logs.
+        raise ValueError("this is not a web address that begins with https:// or http://")
+    return text.strip()
+
+
 class DataSet(BaseModel):
     """A followed data set: its short name and the publisher's id (lower case)."""
 
@@ -91,6 +106,13 @@ class Settings(BaseModel):
         api_url: the API's base, without ``/v1``.
         data_dir: the folder that holds landing, observations, the warehouse and Dagster's storage.
         data_sets: the followed data sets, in the order of the file.
+        sensors: whether Dagster's sensors and schedules begin as ``running`` or ``stopped``; what a person switches in
+            the UI afterwards counts more.
+        poll_minutes: how often the poll sensor looks at the publisher; also the pause before a version that failed more
+            than once is tried again.
+        max_attempts: how many runs of one version may fail before the sensors leave it to a person or to the daily
+            reconciliation.
+        alert_webhook: an address that gets ``{"text": ...}`` posted for each failed run; none by default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +120,10 @@ class Settings(BaseModel):
     api_url: Annotated[str, AfterValidator(_checked_url)] = DEFAULT_API_URL
     data_dir: Path = Path("data")
     data_sets: tuple[DataSet, ...] = Field(default=(DataSet(name=DEFAULT_NAME, id=DEFAULT_ID),), min_length=1)
+    sensors: Literal["running", "stopped"] = "stopped"
+    poll_minutes: Annotated[float, Field(gt=0, le=1440, allow_inf_nan=False)] = 15
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    alert_webhook: Annotated[str, AfterValidator(_checked_webhook)] | None = Field(default=None, repr=False)
 
     @field_validator("data_sets", mode="before")
     @classmethod

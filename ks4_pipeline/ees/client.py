@@ -8,6 +8,7 @@ bytes they came from.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ class EesClient:
             follow_redirects=False,  # the API's own redirect can point at a host outsiders cannot use (contract §1.2)
             transport=transport,
         )
+        self._answer_seconds: float | None = None
+        self._until: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +89,14 @@ class EesClient:
     def close(self) -> None:
         """Let go of all connections."""
         self._http.close()
+
+    def hurry(self, *, answer_seconds: float, in_all_seconds: float) -> None:
+        """From now on wait only so long for an answer, and so long for all answers together.
+
+        Requests that would begin later than that raise :class:`EesUnavailableError`.
+        """
+        self._answer_seconds = answer_seconds
+        self._until = time.monotonic() + in_all_seconds
 
     def data_set(self, data_set_id: str) -> Served[DataSetSummary]:
         """The data set's title, summary, status and the version published last."""
@@ -109,6 +120,10 @@ class EesClient:
             self._url(path),
             f"the list announces {announced} versions, and {_WALKS} readings gave {len(found)}.",
         )
+
+    def versions_page(self, data_set_id: str, number: int) -> Page[VersionRecord]:
+        """One page of the versions list, newest major and minor first; page 1 exists even for an empty list."""
+        return self._page(f"/data-sets/{data_set_id}/versions", number)
 
     def version(self, data_set_id: str, version: VersionNumber) -> Served[VersionRecord]:
         """One version's record."""
@@ -172,16 +187,19 @@ class EesClient:
     def _walk(self, path: str) -> tuple[dict[VersionNumber, VersionRecord], int]:
         found: dict[VersionNumber, VersionRecord] = {}
         for number in range(1, _MAX_PAGES + 1):
-            page = self._get(path, Page[VersionRecord], {"page": str(number), "pageSize": str(PAGE_SIZE)}).model
+            page = self._page(path, number)
             found.update({record.version: record for record in page.results})
             if not page.results or number >= page.paging.total_pages:
                 return found, page.paging.total_results
         raise EesAnswerError(self._url(path), f"the list did not end after {_MAX_PAGES} pages.")
 
+    def _page(self, path: str, number: int) -> Page[VersionRecord]:
+        return self._get(path, Page[VersionRecord], {"page": str(number), "pageSize": str(PAGE_SIZE)}).model
+
     def _get(self, path: str, model: type[Model], params: dict[str, str] | None = None) -> Served[Model]:
         url = self._url(path)
         try:
-            response = self._http.get(url, params=params or None)
+            response = self._http.get(url, params=params or None, timeout=self._timeout(url))
         except httpx.TransportError as error:
             raise _unreachable(url, error) from error
         except httpx.DecodingError as error:
@@ -192,6 +210,14 @@ class EesClient:
             return Served(model.model_validate_json(response.content), response.content)
         except ValidationError as error:
             raise EesAnswerError(str(response.url), _misfit(response, error)) from None
+
+    def _timeout(self, url: str) -> httpx.Timeout:
+        if self._until is None or self._answer_seconds is None:
+            return _TIMEOUT
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise EesUnavailableError(url, "not asked any more: earlier answers took all the time there was.")
+        return httpx.Timeout(min(self._answer_seconds, left))
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/v1{path}"

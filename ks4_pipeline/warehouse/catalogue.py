@@ -116,6 +116,11 @@ def replace_listing(
         else:
             facts = _loaded_row(loaded[record.version], loaded_at) if record.version in loaded else {}
             new.append({"data_set": name, **row, **_number_row(record), **facts})
+    listed = {record.version for record in listing.versions}
+    for version, landed in loaded.items():
+        if version not in listed:
+            row = {**_listed_row(landed.record), **_number_row(landed.record), **_loaded_row(landed, loaded_at)}
+            new.append({"data_set": name, **row, "status": UNLISTED})
     insert(connection, VERSIONS, new)
 
 

@@ -42,13 +42,22 @@ def copy_comments(connection: duckdb.DuckDBPyConnection, schema: str, table: str
         "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [schema, table]
     ).fetchone() or (None,)
     statements = [f"COMMENT ON VIEW {qualified(schema, view)} IS {literal(introduction + (comment or ''))}"]
-    columns = connection.execute(
-        "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", [schema, table]
-    ).fetchall()
     statements += [
-        f"COMMENT ON COLUMN {qualified(schema, view)}.{identifier(name)} IS {literal(text)}" for name, text in columns
+        f"COMMENT ON COLUMN {qualified(schema, view)}.{identifier(name)} IS {literal(text)}"
+        for name, text in column_comments(connection, schema, table).items()
     ]
     connection.execute(";\n".join(statements))
+
+
+def column_comments(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:
+    """The comments on a table's columns, in their order."""
+    return dict(
+        connection.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
+            "ORDER BY column_index",
+            [schema, table],
+        ).fetchall()
+    )
 
 
 def _meaning(channel: str) -> str:

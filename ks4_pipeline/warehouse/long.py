@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.channels import column_comments
 from ks4_pipeline.warehouse.schema import COLUMNS, MARKER_TABLE
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
@@ -45,7 +46,9 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: Ver
     connection.execute(f"CREATE VIEW {view} AS SELECT {', '.join(parts)} FROM {source}")
     comment = f"The newest published version, now {version}: one row per cell of an indicator."
     statements = [f"COMMENT ON VIEW {view} IS {literal(comment)}"]
-    statements += [f"COMMENT ON COLUMN {view}.{identifier(names[name])} IS {literal(_COMMENTS[name])}" for name in own]
+    of_table = column_comments(connection, schema, version.table)
+    comments = {key: of_table[key] for key in keys} | {names[name]: _COMMENTS[name] for name in own}
+    statements += [f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}" for name, text in comments.items()]
     connection.execute(";\n".join(statements))
 
 

@@ -1,0 +1,134 @@
+"""From a landed CSV to observations and back: value and flag together give the published cell."""
+
+import gzip
+import hashlib
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ks4_pipeline.csv_shape import ShapeReader
+from ks4_pipeline.ees.models import Filter, Indicator, Meta, VersionRecord
+from ks4_pipeline.faults import RefusedVersionError
+from ks4_pipeline.landing import MANIFEST, Bytes, Landed, Manifest, Shape
+from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.observations import ObservationsStore
+from ks4_pipeline.settings import DataSet
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline_tests.publisher import id_of, quoted
+
+DATA_SET = DataSet(name="d", id=id_of("d"))
+META = Meta(
+    filters=(Filter(id="g", column="grp", label="Group"),),
+    indicators=tuple(Indicator(id=name, column=name, label=name) for name in ("pupils", "score")),
+)
+
+
+def landed(folder, text, rows, meta=META):
+    """A version as the landing step leaves it."""
+    content = text.encode()
+    record = VersionRecord(version=VersionNumber(1, 0), type="Major", status="Published", total_results=rows)
+    files = {
+        "data.csv.gz": gzip.compress(content, 1),
+        "meta.json": meta.model_dump_json(by_alias=True).encode(),
+        "version.json": record.model_dump_json(by_alias=True).encode(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, body in files.items():
+        (folder / name).write_bytes(body)
+    shape = ShapeReader()
+    shape.feed(content)
+    manifest = Manifest(
+        data_set_id=DATA_SET.id,
+        version=record.version,
+        url="http://localhost/",
+        file_name="f.csv",
+        fetched_at=datetime.now(UTC),
+        fetched_by="test",
+        served=Bytes.of(folder / "data.csv.gz"),
+        csv=Bytes(bytes=len(content), sha256=hashlib.sha256(content).hexdigest()),
+        shape=Shape.of(shape.finish()),
+        documents={name: Bytes.of(folder / name) for name in ("meta.json", "version.json")},
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    return Landed(folder, manifest)
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.decimals(-10000, 10000, places=3).map(str),
+    st.integers(-(10**6), 10**6).map(str),
+    st.sampled_from(["0", "-0", ".5", "5.", "+3", "4.75E-05", "007"]),
+)
+MARKED = st.sampled_from(sorted(MARKERS))
+CELL = st.one_of(NUMBERS, MARKED)
+LABEL = st.text(alphabet='ac1x ,"\n\r\té😀\ufeff', max_size=6)
+ROWS = st.lists(st.tuples(LABEL, CELL, CELL), max_size=12)
+
+
+def same(cell, value, flag):
+    return (value, flag) == (None, cell) if cell in MARKERS else (value, flag) == (float(cell), None)
+
+
+@settings(max_examples=60)
+@given(rows=ROWS)
+def test_value_and_flag_give_the_published_cell_back(tmp_path, rows):
+    text = quoted([("grp", "pupils", "score"), *rows])
+    made = ObservationsStore(tmp_path / "o").make(DATA_SET, landed(tmp_path / "l", text, len(rows)))
+    found = pl.read_parquet(made.parquet)
+    assert found.schema == {
+        "grp": pl.String, "pupils": pl.Float64, "pupils_flag": pl.String, "score": pl.Float64, "score_flag": pl.String,
+    }  # fmt: skip
+    assert found.height == made.facts.rows == len(rows)
+    for (label, *cells), (found_label, *pairs) in zip(rows, found.rows(), strict=True):
+        assert found_label == (label or None)
+        assert all(same(cell, *pair) for cell, pair in zip(cells, (pairs[:2], pairs[2:]), strict=True))
+    markers = [cell for _, *cells in rows for cell in cells if cell in MARKERS]
+    assert sum(sum(counts.values()) for counts in made.facts.markers.values()) == len(markers)
+    assert (made.facts.spellings, made.facts.padded_numbers) == ({}, 0)
+    assert made.facts.rows_sharing_key == sum(1 for row in rows if [other[0] for other in rows].count(row[0]) > 1)
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(st.tuples(LABEL, CELL, CELL), min_size=1, max_size=8), data=st.data())
+def test_one_cell_that_is_neither_refuses_the_version_and_is_named(tmp_path, rows, data):
+    row = data.draw(st.integers(0, len(rows) - 1))
+    column = data.draw(st.sampled_from([1, 2]))
+    text = data.draw(st.sampled_from(["*", "1,234", "12%", "NaN", "", " ", "inf", "c x", "1e400", "\u0661", "n/a"]))
+    spoilt = [list(each) for each in rows]
+    spoilt[row][column] = text
+    table = quoted([("grp", "pupils", "score"), *spoilt])
+    with pytest.raises(RefusedVersionError) as caught:
+        ObservationsStore(tmp_path / "o").make(DATA_SET, landed(tmp_path / "l", table, len(rows)))
+    assert caught.value.count == 1
+    fault = caught.value.faults[0]
+    assert (fault.column, fault.row, fault.text) == (("pupils", "score")[column - 1], row + 1, text or None)
+    assert list((tmp_path / "o" / "d").iterdir()) == []
+
+
+def test_observations_are_made_once_and_found_again(tmp_path):
+    store = ObservationsStore(tmp_path / "o")
+    version = landed(tmp_path / "l", "grp,pupils,score\na,1,c\n", 1)
+    assert store.get(DATA_SET, version) is None
+    made = store.make(DATA_SET, version)
+    written = made.parquet.stat().st_mtime_ns
+    assert store.get(DATA_SET, version) == store.make(DATA_SET, version) == made
+    assert made.parquet.stat().st_mtime_ns == written
+
+
+def test_observations_of_other_bytes_are_not_taken_for_these(tmp_path):
+    store = ObservationsStore(tmp_path / "o")
+    store.make(DATA_SET, landed(tmp_path / "l", "grp,pupils,score\na,1,c\n", 1))
+    other = landed(tmp_path / "l", "grp,pupils,score\na,2,c\n", 1)
+    assert store.get(DATA_SET, other) is None
+    assert pl.read_parquet(store.make(DATA_SET, other).parquet)["pupils"].to_list() == [2.0]
+
+
+def test_the_same_version_gives_the_same_bytes(tmp_path):
+    version = landed(tmp_path / "l", "grp,pupils,score\na,1,c\nb, 2,LOW\n", 2)
+    one = ObservationsStore(tmp_path / "one").make(DATA_SET, version)
+    two = ObservationsStore(tmp_path / "two").make(DATA_SET, version)
+    assert one.facts.parquet == two.facts.parquet
+    assert (one.facts.spellings, one.facts.padded_numbers) == ({"LOW": 1}, 1)
