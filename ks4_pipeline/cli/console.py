@@ -1,0 +1,148 @@
+"""Words for people: on standard output what was asked for, on standard error what went wrong.
+
+Everything printed goes through :func:`safe`, so that no text of the API or of a file can move the cursor, colour the
+screen or forge a line. Colours and widths are for terminals only; a pipe gets plain text.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_INDENT = "  "
+
+
+def is_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether a person is looking: at standard output, or at another stream."""
+    return (stream or sys.stdout).isatty()
+
+
+def console(stream: IO[str] | None = None) -> Console:
+    """Where to print. Only a terminal gets colours and a width, whatever ``FORCE_COLOR`` says: pipes stay plain."""
+    stream = stream or sys.stdout
+    terminal = is_terminal(stream)
+    return Console(
+        file=stream,
+        force_terminal=terminal,
+        width=None if terminal else 1 << 20,
+        no_color=None if terminal else True,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def width() -> int | None:
+    """Columns of the terminal; None when there is none and lines may be as long as they like."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+def safe(text: str) -> str:
+    """A text with every character that is not to be seen written as its escape; line ends stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else " "
+        if character == "\N{NO-BREAK SPACE}"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """A text made safe and put on one line."""
+    return safe(" ".join(text.split("\n")))
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Print lines on standard output, as long as they are."""
+    console().print(Text(safe(text), style), soft_wrap=True)
+
+
+def say_wrapped(text: str, style: str = "", *, indent: int = 0) -> None:
+    """Print prose: on a terminal broken between words to its width, in a pipe one line."""
+    screen = console()
+    for line in Text(safe(text), style).wrap(screen, max(screen.width - indent, 20)):
+        line.rstrip()
+        screen.print(Text(" " * indent).append(line), soft_wrap=True)
+
+
+def say_lines(lines: Iterable[str], style: str = "") -> None:
+    """Print many lines that are safe already."""
+    if is_terminal():
+        screen = console()
+        for line in lines:
+            screen.print(Text(line, style), soft_wrap=True)
+    else:
+        sys.stdout.writelines(line + "\n" for line in lines)
+
+
+def warn(text: str) -> None:
+    """Print a remark on standard error."""
+    console(sys.stderr).print(Text(safe(text), "yellow"), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Print what went wrong on standard error."""
+    console(sys.stderr).print(Text("Error: ", "bold red").append(safe(text), "default not bold"), soft_wrap=True)
+
+
+def command(environ: Mapping[str, object], *arguments: str) -> str:
+    """A command line to paste into a shell, with this program named as the reader called it."""
+    variables = [f"{name}={shlex.quote(str(value))}" for name, value in environ.items()]
+    return " ".join([*variables, _called_as(), *map(_quoted, arguments)])
+
+
+def _quoted(argument: str) -> str:
+    """An argument for a shell: SQL reads best between double quotes, where nothing in it means something there."""
+    if " " in argument and not set(argument) & set('"$`\\!'):
+        return f'"{argument}"'
+    return shlex.quote(argument)
+
+
+def _called_as() -> str:
+    called = Path(sys.argv[0])
+    if called.stem != "ks4":
+        return "ks4"
+    found = shutil.which("ks4")
+    if found and Path(found).resolve() == called.resolve():
+        return "ks4"
+    with suppress(ValueError):
+        called = called.resolve().relative_to(Path.cwd())
+    return shlex.quote(str(called))
+
+
+def close_output() -> None:
+    """Let nothing more be written to a standard output whose reader has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def size(count: int) -> str:
+    """A number of bytes for people: ``812 bytes``, ``37.2 kB``."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":  # noqa: PLR2004 - a thousand of one is one of the next
+            return f"{count} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 version``, ``1,234 versions``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,140 @@
+"""``ks4 demo``: the whole job on synthetic figures, with no network and no configuration, told in a few lines.
+
+It works in a folder of its own, marked as the demo's, so that synthetic figures never stand beside live ones.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ks4_pipeline.cli.choosing import DEMO_MARK
+from ks4_pipeline.cli.console import command, counted, say, say_lines, say_wrapped
+from ks4_pipeline.cli.holdings import read
+from ks4_pipeline.cli.loading import sentence
+from ks4_pipeline.cli.query import ask, print_table, read_only
+from ks4_pipeline.cli.standing import versions_table
+from ks4_pipeline.errors import ConfigurationError, Ks4Error
+from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.run import Outcome, run
+from ks4_pipeline.sandbox import DEFAULT_PORT, Sandbox
+from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_ks4
+from ks4_pipeline.settings import DataSet, Settings
+from ks4_pipeline.versions import Bump, VersionNumber
+
+_MADE_HERE = ("landing", "observations", "reports", "warehouse.duckdb")
+_SECONDS = 60.0
+_MEANING = {
+    Bump.MAJOR: "rows or columns went",
+    Bump.MINOR: "something was added",
+    Bump.PATCH: "figures were corrected",
+}
+QUERY = (
+    f"select time_period, social_care_group, attainment8_average, attainment8_average_flag from {FOLDER}.latest limit 5"
+)
+
+_MARK = """\
+# The demo's folder
+
+Everything here is synthetic: figures made up by `ks4 demo`, in the shape of the publisher's. None of them is about real
+pupils. The demo makes it anew each time; delete the folder whenever you like.
+"""
+_CONFIGURATION = f"""\
+# Written by ks4 demo. The figures in this folder are synthetic, so nothing here asks the real publisher:
+# this is the address of `ks4 sandbox`, the stand-in API, for when it runs.
+api_url = "http://127.0.0.1:{DEFAULT_PORT}/statistics"
+
+[data_sets.{FOLDER}]
+id = "{DATA_SET_ID}"
+"""
+
+
+def demo(data_dir: Path | None) -> None:
+    """Load 1.0, let three more versions appear and load each, then show what a user can ask.
+
+    Args:
+        data_dir: where to work; ``demo`` in the configured data directory when None.
+
+    Raises:
+        ConfigurationError: when the folder holds something that is not the demo's.
+    """
+    folder = data_dir or _own_folder()
+    _take(folder)
+    with TemporaryDirectory(prefix="ks4-synthetic-") as made:
+        write_synthetic_ks4(Path(made), held=True)
+        with Sandbox(Path(made)) as sandbox:
+            say_wrapped(f"A stand-in for the publisher's API serves synthetic figures at {sandbox.url}")
+            say()
+            settings = Settings(api_url=sandbox.url, data_dir=folder, data_sets=(DataSet(name=FOLDER, id=DATA_SET_ID),))
+            pipeline = Pipeline(settings)
+            published: str | None = "1.0"
+            while published:
+                _load(pipeline, VersionNumber.parse(published))
+                published = sandbox.publish_next(DATA_SET_ID)
+    _show(settings)
+
+
+def _own_folder() -> Path:
+    configured = Path(os.environ.get("KS4_DATA_DIR") or "data")
+    return configured if (configured / DEMO_MARK).exists() else configured / "demo"
+
+
+def _take(folder: Path) -> None:
+    """Make the folder the demo's, and empty it of what an earlier demo made.
+
+    Raises:
+        ConfigurationError: when it holds something else.
+    """
+    mark = folder / DEMO_MARK
+    if folder.exists() and not mark.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigurationError(
+            f"{folder} is not empty, and the demo did not make it. Synthetic figures must not stand beside live ones: "
+            f"give an empty folder, {command({}, 'demo', '--data-dir', 'FOLDER')}."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(_MARK, encoding="utf-8")
+    (folder / "ks4.toml").write_text(_CONFIGURATION, encoding="utf-8")
+    for name in _MADE_HERE:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _load(pipeline: Pipeline, published: VersionNumber) -> None:
+    """Load what has appeared and say so in one line."""
+    report = run(pipeline, pipeline.settings.data_sets)
+    loaded = [outcome for outcome in report.outcomes if outcome.outcome is Outcome.LOADED]
+    if report.exit_code or [outcome.version for outcome in loaded] != [published]:
+        reasons = "\n".join(outcome.message for outcome in report.outcomes)
+        raise Ks4Error(
+            f"The demo could not load {published}. {sentence(report, pipeline.settings.warehouse)}\n{reasons}"
+        )
+    outcome = loaded[0]
+    what = "the first version" if published == VersionNumber(1, 0) else f"{published.bump}: {_MEANING[published.bump]}"
+    figures = f"{counted(outcome.rows or 0, 'row')} and {counted(outcome.markers or 0, 'marker')}"
+    say(f"{published!s:<6} {what:<31} {figures} loaded")
+
+
+def _show(settings: Settings) -> None:
+    """What there is now, one question with its answer, and where to go from here."""
+    held = next(found for found in read(settings).data_sets if found.name == FOLDER)
+    say()
+    table = versions_table(held.versions)
+    say_lines(table.head() or [], "bold")
+    say_lines(table.body())
+    here = {name: "" for name in ("KS4_API_URL", "KS4_CONFIG") if os.environ.get(name)}
+    here |= {"KS4_DATA_DIR": str(settings.data_dir)}
+    say()
+    say(f"$ {command(here, 'sql', QUERY)}", "bold")
+    with read_only(settings.warehouse) as connection:
+        answer, _ = ask(connection, QUERY, _SECONDS).table()
+    print_table(answer)
+    say()
+    say(f"The warehouse   {settings.warehouse}")
+    say(f"Open the UI     {command(here, 'dev')}")
+    say(f"How it stands   {command(here, 'status')}")
+    say(f"The live data   {command({}, 'run')}")
