@@ -98,6 +98,21 @@ def versions(data_set: DataSets = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="A", help="A version such as 1.0, or a channel such as v1.")],
+    new: Annotated[str, typer.Argument(metavar="B", help="The version to compare it with.")],
+    data_set: Annotated[str | None, typer.Option(metavar="NAME", help="Needed when there are several.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: summary and all rows.")] = False,
+    parquet: Annotated[Path | None, typer.Option(metavar="PATH", help="Write all rows to a Parquet file.")] = None,
+    rows: Annotated[int, typer.Option(min=0, help="Show at most so many rows; 0 for all.")] = 20,
+) -> None:
+    """Say what differs between any two loaded versions: a summary, then cell by cell."""
+    from ks4_pipeline.cli import difference
+
+    difference.diff(data_set, old, new, as_json=as_json, parquet=parquet, rows=rows)
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="DuckDB SQL, or - to read it from standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print an array of objects.")] = False,
@@ -178,7 +193,7 @@ def sandbox(
 @app.command()
 def demo(
     data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to work; `demo` in the data directory when left out.")
+        Path | None, typer.Option(metavar="DIR", help="Where to work; KS4_DATA_DIR or data/demo when left out.")
     ] = None,
 ) -> None:
     """Show the whole job on synthetic data. Needs no network and no configuration."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ks4_pipeline.cli.console import warn
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.settings import DataSet, Settings, load_settings
 from ks4_pipeline.versions import VersionNumber
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+DEMO_FOLDER = "demo"
+"""Where the demo works, in the default data directory."""
 DEMO_MARK = "DEMO.md"
 """The page in a folder of the demo's: it says that everything there is synthetic."""
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -32,6 +36,23 @@ def settings_for_loading() -> Settings:
             "not stand in one warehouse. Give another KS4_DATA_DIR."
         )
     return settings
+
+
+def settings_for_reading() -> Settings:
+    """The settings in force; those of the demo's folder, and a word about it, while nothing else was ever loaded.
+
+    So that who has just run the demo can ask its warehouse without naming a folder.
+
+    Raises:
+        ConfigurationError: when they cannot be used.
+    """
+    settings = load_settings()
+    demo = settings.data_dir / DEMO_FOLDER
+    if os.environ.get("KS4_DATA_DIR") or settings.landing_dir.exists() or not (demo / DEMO_MARK).exists():
+        return settings
+    warn(f"Nothing is loaded in {settings.data_dir} yet: this is the demo's, synthetic, in {demo}.")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("KS4_")}
+    return load_settings({**environ, "KS4_DATA_DIR": str(demo)})
 
 
 def data_sets(settings: Settings, names: Iterable[str]) -> tuple[DataSet, ...]:

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ks4_pipeline.cli.choosing import DEMO_MARK
+from ks4_pipeline.cli.choosing import DEMO_FOLDER, DEMO_MARK
 from ks4_pipeline.cli.console import command, counted, say, say_lines, say_wrapped
 from ks4_pipeline.cli.holdings import read
 from ks4_pipeline.cli.loading import sentence
@@ -55,7 +55,7 @@ def demo(data_dir: Path | None) -> None:
     """Load 1.0, let three more versions appear and load each, then show what a user can ask.
 
     Args:
-        data_dir: where to work; ``demo`` in the configured data directory when None.
+        data_dir: where to work; ``KS4_DATA_DIR`` when None, and ``data/demo`` when that is not set either.
 
     Raises:
         ConfigurationError: when the folder holds something that is not the demo's.
@@ -77,8 +77,9 @@ def demo(data_dir: Path | None) -> None:
 
 
 def _own_folder() -> Path:
-    configured = Path(os.environ.get("KS4_DATA_DIR") or "data")
-    return configured if (configured / DEMO_MARK).exists() else configured / "demo"
+    """The folder that ``KS4_DATA_DIR`` names, else one beside what will be live."""
+    named = os.environ.get("KS4_DATA_DIR")
+    return Path(named) if named else Path("data") / DEMO_FOLDER
 
 
 def _take(folder: Path) -> None:

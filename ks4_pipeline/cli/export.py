@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from ks4_pipeline import durable
 from ks4_pipeline.cli.cells import FORMULA, NUMBER, guarded
-from ks4_pipeline.cli.choosing import existing_warehouse
+from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
 from ks4_pipeline.cli.console import counted, say_wrapped, size
 from ks4_pipeline.errors import ConfigurationError
-from ks4_pipeline.settings import load_settings
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
@@ -31,7 +30,7 @@ _EXACT_INTEGERS = 2**53
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """What is exported: a version's table or a channel, and the version it shows."""
 
     data_set: str
@@ -52,10 +51,10 @@ def export(name: str | None, wanted: str, *, parquet: str | None, csv: str | Non
         raise ConfigurationError("--as-published is for --csv: the Parquet file has figures and flags.")
     if parquet == STANDARD_OUTPUT:
         raise ConfigurationError("A Parquet file needs a name; only CSV can go to standard output.")
-    with WarehouseFile(existing_warehouse(load_settings())).read() as connection:
-        source = _find(connection, name, wanted)
+    with WarehouseFile(existing_warehouse(settings_for_reading())).read() as connection:
+        source = find(connection, name, wanted)
         relation = qualified(source.data_set, source.relation)
-        with _beside(target) as part:
+        with beside(target) as part:
             if parquet:
                 about = f"KV_METADATA {{data_set: {literal(source.data_set)}, version: {literal(source.version)}}}"
                 copy = f"(SELECT * FROM {relation}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd, {about})"
@@ -69,7 +68,7 @@ def export(name: str | None, wanted: str, *, parquet: str | None, csv: str | Non
         say_wrapped(f"Wrote {counted(rows, 'row')} of {what} to {target}, {size(written)}.")
 
 
-def _find(connection: duckdb.DuckDBPyConnection, name: str | None, wanted: str) -> _Source:
+def find(connection: duckdb.DuckDBPyConnection, name: str | None, wanted: str) -> Source:
     """The table or channel asked for: ``1.0``, ``1.0.0``, ``v1_0_0``, ``v1`` or ``latest``."""
     data_sets = [
         found for (found,) in connection.execute("SELECT data_set FROM catalogue.data_sets ORDER BY 1").fetchall()
@@ -79,14 +78,14 @@ def _find(connection: duckdb.DuckDBPyConnection, name: str | None, wanted: str) 
     data_set = name or data_sets[0]
     if data_set not in data_sets:
         raise ConfigurationError(f"The warehouse has no data set {data_set!r}. It has: {', '.join(data_sets)}.")
-    relations: dict[str, _Source] = {}
+    relations: dict[str, Source] = {}
     for version, table, channels in connection.execute(
         'SELECT version, "table", channels FROM catalogue.versions WHERE data_set = ? AND "table" IS NOT NULL '
         "ORDER BY major, minor, patch",
         [data_set],
     ).fetchall():
         for relation in (table, *filter(None, channels.split(","))):
-            relations[relation] = _Source(data_set, relation, version)
+            relations[relation] = Source(data_set, relation, version)
         relations[version] = relations[table]
     exact = str(VersionNumber.parse(wanted)) if wanted[:1].isdigit() else wanted
     if exact not in relations:
@@ -94,7 +93,7 @@ def _find(connection: duckdb.DuckDBPyConnection, name: str | None, wanted: str) 
     return relations[exact]
 
 
-def _csv_columns(connection: duckdb.DuckDBPyConnection, source: _Source, *, as_published: bool) -> str:
+def _csv_columns(connection: duckdb.DuckDBPyConnection, source: Source, *, as_published: bool) -> str:
     """The cells as SQL: texts without formulas, figures without a needless ``.0``."""
     columns = connection.execute(
         "SELECT column_name, role, data_type FROM catalogue.columns WHERE data_set = ? AND version = ? "
@@ -131,7 +130,7 @@ def _guarded(column: str) -> str:
 
 
 @contextmanager
-def _beside(target: str) -> Iterator[Path]:
+def beside(target: str) -> Iterator[Path]:
     """A file to write, which becomes the target when all went well, or goes to standard output."""
     if target == STANDARD_OUTPUT:
         with TemporaryDirectory(prefix="ks4-export-") as folder:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 
 from ks4_pipeline.cli.cells import csv_line, json_value, shown
-from ks4_pipeline.cli.choosing import existing_warehouse
+from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
 from ks4_pipeline.cli.console import command, counted, say, say_lines, warn, width
 from ks4_pipeline.cli.tables import Align, Column, TextTable
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
-from ks4_pipeline.settings import load_settings
 from ks4_pipeline.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def sql(text: str, *, as_json: bool, as_csv: bool, seconds: float, rows: int) ->
     text = sys.stdin.read() if text == "-" else text
     if not text.strip().strip(";").strip():
         raise QueryError("There is no SQL. Give a query, or - and send it to standard input.")
-    with read_only(existing_warehouse(load_settings())) as connection:
+    with read_only(existing_warehouse(settings_for_reading())) as connection:
         answer = ask(connection, text, seconds)
         if not answer.columns:
             return

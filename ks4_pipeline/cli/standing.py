@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ks4_pipeline.cli.cells import document
+from ks4_pipeline.cli.choosing import settings_for_reading
 from ks4_pipeline.cli.console import console, counted, is_terminal, one_line, say, say_lines, say_wrapped, size, width
 from ks4_pipeline.cli.holdings import HeldDataSet, HeldVersion, Holdings, read
 from ks4_pipeline.cli.tables import Align, Column, TextTable
-from ks4_pipeline.settings import Settings, load_settings
+from ks4_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ _NONE = "-"
 
 def status(*, as_json: bool) -> None:
     """Say how everything stands."""
-    settings = load_settings()
+    settings = settings_for_reading()
     holdings = read(settings)
     if as_json:
         say(document(_holdings_json(settings, holdings)))
@@ -39,7 +40,7 @@ def status(*, as_json: bool) -> None:
 
 def versions(names: Sequence[str], *, as_json: bool) -> None:
     """List all versions by number."""
-    settings = load_settings()
+    settings = settings_for_reading()
     for name in names:
         settings.data_set(name)
     data_sets = [held for held in read(settings).data_sets if not names or held.name in names]

@@ -114,7 +114,25 @@ def test_what_the_demo_prints_works_where_ks4_is_configured_otherwise(
     told = ks4("demo").stdout
     (question,) = [line.removeprefix("$ ") for line in told.splitlines() if line.startswith("$ ")]
     assert pasted(question).stdout in told
-    assert (here / "my data" / "demo" / "warehouse.duckdb").is_file()
+    assert (here / "my data" / "warehouse.duckdb").is_file()
+
+
+def test_after_the_demo_its_warehouse_answers_without_naming_a_folder(here: Path) -> None:
+    ks4("demo")
+    answer = ks4("sql", "--json", "select max(time_period) as newest from ks4_national.latest")
+    assert json.loads(answer.stdout) == [{"newest": "202526"}]
+    assert "synthetic, in data/demo" in answer.stderr
+    (here / "data" / "landing").mkdir()
+    assert ks4("sql", "select 1").returncode == 2  # something of the user's own is there: the demo is out of the way
+
+
+def test_the_demo_shows_what_a_correction_changed() -> None:
+    ks4("demo")
+    told = ks4("diff", "1.0", "1.0.1", "--json")
+    summary = json.loads(told.stdout)["summary"]
+    assert summary["counts"] == {
+        "revised": 124, "suppressed": 9, "released": 6, "reflagged": 18, "added": 0, "removed": 0
+    }  # fmt: skip
 
 
 def test_the_demo_runs_inside_its_own_folder_when_that_is_the_data_directory(here: Path) -> None:
