@@ -59,9 +59,9 @@ class Pipeline:
     def look(self, client: EesClient, data_set: DataSet, *, whole: bool = False) -> Listing:
         """See what the publisher lists now, and remember it.
 
-        Two requests, unless it is the first look or versions were added or removed: then everything is read. The two are
-        the first page, where the newest versions are, and in turn one of the others or the data set's summary, so that
-        a status that changes on an old page is found within as many looks as there are pages.
+        Two requests, unless it is the first look or versions were added or removed: then everything is read. The two
+        are the first page, where the newest versions are, and in turn one of the others or the data set's summary, so
+        that a status that changes on an old page is found within as many looks as there are pages.
 
         Args:
             client: to ask with.
@@ -96,7 +96,7 @@ class Pipeline:
         moved = poll.moved(listing, self.in_force().get(data_set.name, {})) if listing else []
         if listing and moved:
             warehouse = WarehouseFile(self.settings.warehouse, wait_seconds=wait_seconds)
-            publish(warehouse, [Addition(data_set, listing)], [], self._clock())
+            publish(warehouse, [Addition(data_set, listing)], [], self._clock(), newest=self.landing.listing)
         return moved
 
     def land(
@@ -132,7 +132,7 @@ class Pipeline:
             Attempt(data_set.name, landed.version, now, now, "loaded", rows=observations.facts.rows)
             for landed, observations in finished
         ]
-        publish(self.warehouse, [Addition(data_set, listing, finished)], attempts, now)
+        publish(self.warehouse, [Addition(data_set, listing, finished)], attempts, now, newest=self.landing.listing)
 
     def refetch(
         self, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress | None = None

@@ -198,7 +198,14 @@ class _Run:
         """One edition for everything; none when there is no news."""
         if additions:
             self.reporter.publishing(sum(len(addition.versions) for addition in additions))
-            publish(self._pipeline.warehouse, additions, self._attempts, self._pipeline.now(), anew=anew)
+            publish(
+                self._pipeline.warehouse,
+                additions,
+                self._attempts,
+                self._pipeline.now(),
+                newest=self._pipeline.landing.listing,
+                anew=anew,
+            )
             self.report.published = True
 
     def _load(self, client: EesClient, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:

@@ -5,7 +5,7 @@ Tells the other modules of this package in which order to work; loading several 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,6 +65,7 @@ class InForce:
     withdrawn: datetime | None
     notes: str
     release: str | None
+    published: datetime | None
     rows: int
     channels: tuple[str, ...]
 
@@ -73,11 +74,12 @@ class InForce:
         if record is None:
             return self.status == catalogue.UNLISTED
         release = record.release.title if record.release else None
-        return (self.status, self.withdrawn, self.notes, self.release) == (
+        return (self.status, self.withdrawn, self.notes, self.release, self.published) == (
             record.status,
             record.withdrawn,
             record.notes,
             release,
+            record.published,
         )
 
 
@@ -87,14 +89,14 @@ def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, I
         return {}
     rows = _ask(
         warehouse,
-        "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, rows, channels "
+        "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, published, rows, channels "
         f'FROM {schema.VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch',
     )
     found: dict[str, dict[VersionNumber, InForce]] = {}
-    for data_set, number, sha256, status, withdrawn, notes, release, count, shown in rows:
+    for data_set, number, sha256, status, withdrawn, notes, release, published, count, shown in rows:
         version = VersionNumber.parse(number)
         found.setdefault(data_set, {})[version] = InForce(
-            version, sha256, status, withdrawn, notes, release, count, tuple(filter(None, shown.split(",")))
+            version, sha256, status, withdrawn, notes, release, published, count, tuple(filter(None, shown.split(",")))
         )
     return found
 
@@ -125,6 +127,7 @@ def publish(
     attempts: Sequence[Attempt],
     loaded_at: datetime,
     *,
+    newest: Callable[[DataSet], Listing | None],
     anew: bool = False,
 ) -> None:
     """Publish one edition with all additions; on any error the published warehouse stays as it is.
@@ -134,6 +137,8 @@ def publish(
         additions: what is new, by data set.
         attempts: the versions tried, for the log of loads.
         loaded_at: the time to write beside what is loaded.
+        newest: the publisher's list as last seen by any process: it goes before an addition's own, which may have grown
+            old while another process was publishing.
         anew: begin with an empty warehouse instead of the published one.
 
     Raises:
@@ -145,13 +150,13 @@ def publish(
         connection.execute("BEGIN")
         for addition in additions:
             _refuse_foreign(addition.data_set, _known_id(connection, addition.data_set))
-            _add(connection, addition, loaded_at)
+            _add(connection, addition, newest(addition.data_set) or addition.listing, loaded_at)
         schema.insert(connection, schema.LOADS, (_attempt_row(attempt) for attempt in attempts))
         connection.execute("COMMIT")
 
 
-def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, loaded_at: datetime) -> None:
-    data_set, listing = addition.data_set, addition.listing
+def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, listing: Listing, loaded_at: datetime) -> None:
+    data_set = addition.data_set
     for landed, observations in addition.versions:
         tables.replace_table(connection, data_set.name, listing.summary.title, landed.record, observations)
         catalogue.replace_version(connection, data_set, landed, observations, check(observations.facts))

@@ -84,6 +84,9 @@ def select_list(column: UnifiedColumn, version: VersionNumber) -> list[str]:
     kind = "DOUBLE" if column.is_numeric else "VARCHAR"
     name = column.names.get(version)
     value = "NULL" if name is None else identifier(name)
+    if version in column.numeric_in and not column.is_numeric:  # a figure among texts: 1, not 1.0
+        whole = f"{value} = trunc({value}) AND abs({value}) < 1e15"
+        value = f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
     parts = [f"CAST({value} AS {kind}) AS {identifier(column.name)}"]
     if column.has_flag:
         flag = identifier(f"{name}_flag") if version in column.numeric_in else "CAST(NULL AS VARCHAR)"
