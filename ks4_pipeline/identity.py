@@ -73,26 +73,24 @@ def unify(
         reserved: names that are taken by others; a column called so gets ``_in_file`` behind its name.
     """
     uses: dict[tuple[str, str], dict[VersionNumber, StoredColumn]] = {}
-    for version in sorted(versions, reverse=True):
+    for version in sorted(versions, reverse=True):  # newest first: so are the keys of each use
         for column in versions[version]:
             uses.setdefault(column.identity, {})[version] = column
-    merged: list[dict[VersionNumber, StoredColumn]] = []
-    for use in uses.values():  # newest first, so that the newest owner of a name is met first
-        newest = use[max(use)].name.lower()
-        same = next(
-            (other for other in merged if other[max(other)].name.lower() == newest and other.keys().isdisjoint(use)),
-            None,
-        )
+    merged: dict[str, list[dict[VersionNumber, StoredColumn]]] = {}
+    for use in uses.values():
+        namesakes = merged.setdefault(_newest(use).name.lower(), [])
+        same = next((other for other in namesakes if other.keys().isdisjoint(use)), None)
         if same is None:
-            merged.append(dict(use))
+            namesakes.append(dict(use))
         else:
             same.update(use)
+    in_order = [use for namesakes in merged.values() for use in namesakes]
     taken = {name.lower() for name in reserved}
-    return tuple(_unified(use, taken) for use in merged)
+    return tuple(_unified(use, taken) for use in in_order)
 
 
 def _unified(use: Mapping[VersionNumber, StoredColumn], taken: set[str]) -> UnifiedColumn:
-    newest = use[max(use)]
+    newest = _newest(use)
     numeric_in = frozenset(version for version, column in use.items() if column.is_numeric)
     name = _free_name(newest, taken, needs_flag=bool(numeric_in))
     taken.add(name.lower())
@@ -105,6 +103,10 @@ def _unified(use: Mapping[VersionNumber, StoredColumn], taken: set[str]) -> Unif
         names={version: column.name for version, column in sorted(use.items())},
         numeric_in=numeric_in,
     )
+
+
+def _newest(use: Mapping[VersionNumber, StoredColumn]) -> StoredColumn:
+    return next(iter(use.values()))
 
 
 def _free_name(column: StoredColumn, taken: Collection[str], *, needs_flag: bool) -> str:

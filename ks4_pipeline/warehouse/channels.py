@@ -7,11 +7,13 @@ deprecated ones skipped (contract §3.3), chosen among the versions that are loa
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 import duckdb
 
 from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.schema import VERSIONS
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
 
@@ -24,40 +26,64 @@ def choose(records: Iterable[VersionRecord], loaded: Collection[VersionNumber]) 
     return chosen
 
 
-def replace_views(connection: duckdb.DuckDBPyConnection, schema: str, channels: Mapping[str, VersionNumber]) -> None:
-    """Make a schema's channel views anew, with the comments of the tables they show; others are dropped."""
-    for (view,) in connection.execute(
-        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = ?", [schema]
-    ).fetchall():
-        connection.execute(f"DROP VIEW {qualified(schema, view)}")
-    for channel, version in channels.items():
+def update_views(connection: duckdb.DuckDBPyConnection, schema: str, channels: Mapping[str, VersionNumber]) -> None:
+    """Bring a schema's channel views up to date; a view that shows the same table as before stays as it is.
+
+    Args:
+        connection: to the build; its catalogue still says what each channel showed.
+        schema: the data set's name.
+        channels: what each is to show; any other is dropped.
+    """
+    before = _shown(connection, schema)
+    for channel in before.keys() - channels.keys():
+        connection.execute(f"DROP VIEW IF EXISTS {qualified(schema, channel)}")
+    moved = {channel: version for channel, version in channels.items() if before.get(channel) != version}
+    described = Comments.of(connection, schema, {version.table for version in moved.values()})
+    for channel, version in moved.items():
         view = qualified(schema, channel)
-        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {qualified(schema, version.table)}")
-        copy_comments(connection, schema, version.table, channel, f"{_meaning(channel)}, now {version}. ")
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {qualified(schema, version.table)}")
+        about = f"{_meaning(channel)}, now {version}. {described.tables.get(version.table, '')}"
+        statements = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
+        statements += [
+            f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}"
+            for name, text in described.columns[version.table].items()
+        ]
+        connection.execute(";\n".join(statements))
 
 
-def copy_comments(connection: duckdb.DuckDBPyConnection, schema: str, table: str, view: str, introduction: str) -> None:
-    """Give a view the comments of the table behind it, with a word of its own before."""
-    (comment,) = connection.execute(
-        "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [schema, table]
-    ).fetchone() or (None,)
-    statements = [f"COMMENT ON VIEW {qualified(schema, view)} IS {literal(introduction + (comment or ''))}"]
-    statements += [
-        f"COMMENT ON COLUMN {qualified(schema, view)}.{identifier(name)} IS {literal(text)}"
-        for name, text in column_comments(connection, schema, table).items()
-    ]
-    connection.execute(";\n".join(statements))
+@dataclass(frozen=True)
+class Comments:
+    """The comments on some tables of a schema, and on their columns in order."""
 
+    tables: Mapping[str, str]
+    columns: Mapping[str, Mapping[str, str]]
 
-def column_comments(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:
-    """The comments on a table's columns, in their order."""
-    return dict(
-        connection.execute(
-            "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-            "ORDER BY column_index",
-            [schema, table],
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection, schema: str, names: Collection[str]) -> Comments:
+        """Read them, in one go: DuckDB walks through all its tables for each such question."""
+        if not names:
+            return cls({}, {})
+        of_tables = connection.execute(
+            "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ? AND list_contains(?, table_name)",
+            [schema, list(names)],
         ).fetchall()
-    )
+        of_columns = connection.execute(
+            "SELECT table_name, column_name, comment FROM duckdb_columns() "
+            "WHERE schema_name = ? AND list_contains(?, table_name) ORDER BY table_name, column_index",
+            [schema, list(names)],
+        ).fetchall()
+        columns: dict[str, dict[str, str]] = {name: {} for name in names}
+        for table, column, comment in of_columns:
+            columns[table][column] = comment
+        return cls(dict(of_tables), columns)
+
+
+def _shown(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, VersionNumber]:
+    """What each channel of a schema showed in the edition before; not those of tables made for this one."""
+    rows = connection.execute(
+        f"SELECT version, channels FROM {VERSIONS.qualified} WHERE data_set = ? AND channels <> ''", [schema]
+    ).fetchall()
+    return {channel: VersionNumber.parse(version) for version, names in rows for channel in names.split(",")}
 
 
 def _meaning(channel: str) -> str:

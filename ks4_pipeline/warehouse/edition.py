@@ -163,9 +163,11 @@ def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, listing: Lis
     landed_now = {landed.version: landed for landed, _ in addition.versions}
     catalogue.replace_listing(connection, data_set, listing, landed_now, loaded_at)
     chosen = channels.choose(listing.versions, _with_tables(connection, data_set))
-    channels.replace_views(connection, data_set.name, chosen)
+    channels.update_views(connection, data_set.name, chosen)
     if "latest" in chosen:
         long.create_view(connection, data_set.name, chosen["latest"])
+    else:
+        long.drop_view(connection, data_set.name)
     catalogue.mark_channels(connection, data_set, chosen)
     columns = history.stored_columns(connection, data_set.name)
     history.create(connection, data_set.name, columns)

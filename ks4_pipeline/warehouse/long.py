@@ -5,10 +5,11 @@ from __future__ import annotations
 import duckdb
 
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.channels import column_comments
+from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.schema import COLUMNS, MARKER_TABLE
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
+VIEW = "latest_long"
 _COMMENTS = {
     "indicator": "The column the cell stands in.",
     "label": "The publisher's label of the indicator.",
@@ -38,18 +39,23 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: Ver
     parts += [
         f"{'markers.reason' if name == 'reason' else f'{cell}.{name}'} AS {identifier(names[name])}" for name in own
     ]
-    view = qualified(schema, "latest_long")
+    view = qualified(schema, VIEW)
     source = (
         f"(SELECT *, unnest([{cells}]) AS {cell} FROM {qualified(schema, version.table)}) AS version_table "
         f"LEFT JOIN {MARKER_TABLE.qualified} AS markers ON markers.marker = {cell}.marker"
     )
-    connection.execute(f"CREATE VIEW {view} AS SELECT {', '.join(parts)} FROM {source}")
+    connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(parts)} FROM {source}")
     comment = f"The newest published version, now {version}: one row per cell of an indicator."
     statements = [f"COMMENT ON VIEW {view} IS {literal(comment)}"]
-    of_table = column_comments(connection, schema, version.table)
+    of_table = Comments.of(connection, schema, {version.table}).columns[version.table]
     comments = {key: of_table[key] for key in keys} | {names[name]: _COMMENTS[name] for name in own}
     statements += [f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}" for name, text in comments.items()]
     connection.execute(";\n".join(statements))
+
+
+def drop_view(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Take the view away: there is no newest published version."""
+    connection.execute(f"DROP VIEW IF EXISTS {qualified(schema, VIEW)}")
 
 
 def _cell(name: str, _role: str, kind: str, label: str, unit: str | None, *, has_text: bool) -> str:

@@ -231,9 +231,11 @@ OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECK
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the catalogue's tables where they are not there yet, and fill in the markers."""
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    for table in TABLES:
+    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [SCHEMA]).fetchall()
+    present = {name for (name,) in rows}
+    for table in (table for table in TABLES if table.name not in present):
         columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in table.columns.items())
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified} ({columns})")
+        connection.execute(f"CREATE TABLE {table.qualified} ({columns})")
         comments = [f"COMMENT ON TABLE {table.qualified} IS {literal(table.comment)}"]
         comments += [
             f"COMMENT ON COLUMN {table.qualified}.{identifier(name)} IS {literal(text)}"
