@@ -158,6 +158,17 @@ def export(
 
 
 @app.command()
+def accept(
+    version: Annotated[str | None, typer.Argument(metavar="[V]", help="The version; left out, what waits.")] = None,
+    data_set: Annotated[str | None, typer.Option(metavar="NAME", help="Needed when there are several.")] = None,
+) -> None:
+    """Accept other bytes that the publisher serves under a known version number."""
+    from ks4_pipeline.cli import accepting
+
+    accepting.accept(data_set, version)
+
+
+@app.command()
 def rebuild(as_json: Json = False) -> None:
     """Make the warehouse anew from what has landed. Needs no network."""
     from ks4_pipeline.cli import loading

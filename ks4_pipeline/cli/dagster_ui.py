@@ -68,7 +68,9 @@ def _environment(settings: Settings, home: Path) -> dict[str, str]:
     found = {**os.environ, "DAGSTER_HOME": str(home.absolute()), "KS4_DATA_DIR": str(settings.data_dir.absolute())}
     if found.get("KS4_CONFIG"):
         found["KS4_CONFIG"] = os.path.abspath(found["KS4_CONFIG"])  # noqa: PTH100 - a link in it stays one
-    return EXTRA_ENVIRONMENT | found
+    # Who starts the daemon by this command wants it to work; who wrote `sensors` into the file has said what he wants.
+    sensors = {} if "sensors" in settings.model_fields_set else {"KS4_SENSORS": "running"}
+    return EXTRA_ENVIRONMENT | sensors | found
 
 
 def _check_port(host: str, port: int) -> None:
