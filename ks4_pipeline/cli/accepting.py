@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def accept(name: str | None, version: str | None) -> None:
-    """Accept what the publisher now serves under a version number, or list what waits for that.
+    """Accept what the publisher now serves under a version number, or list what waits.
 
     Args:
         name: the data set; needed when several are followed and a version is given.
@@ -50,7 +50,8 @@ def _list(pipeline: Pipeline, chosen: tuple[DataSet, ...]) -> None:
     for data_set, landed in found:
         manifest = landed.manifest
         say(
-            f"{data_set.name} {landed.version}: {size(manifest.csv.bytes)} of CSV, fetched {manifest.fetched_at:%Y-%m-%d}"
+            f"{data_set.name} {landed.version}: "
+            f"{size(manifest.csv.bytes)} of CSV, fetched {manifest.fetched_at:%Y-%m-%d}"
         )
         say(f"  sha256 {manifest.csv.sha256}")
         say(f"  {landed.folder}")
