@@ -11,7 +11,8 @@ import dagster as dg
 
 from ks4_pipeline.audit import CHECKS as AUDIT
 from ks4_pipeline.faults import RefusedVersionError
-from ks4_pipeline.observations import FORMAT
+from ks4_pipeline.landing import Landed
+from ks4_pipeline.observations import FORMAT, Observations
 from ks4_pipeline.orchestration import metadata
 from ks4_pipeline.orchestration.partitions import versions_of
 from ks4_pipeline.pipeline import Pipeline
@@ -41,6 +42,7 @@ def build_assets(data_set: DataSet) -> list[dg.AssetsDefinition]:
 def _landing(data_set: DataSet) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(data_set, "landing"),
+        deps=[asset_key(data_set, "listing")],
         partitions_def=versions_of(data_set),
         group_name=data_set.name,
         kinds={"csv", "gzip"},
@@ -56,12 +58,18 @@ def _landing(data_set: DataSet) -> dg.AssetsDefinition:
         with pipeline.client() as client:
             pipeline.look(client, data_set)
             landed = pipeline.land(client, data_set, version)
-        yield dg.MaterializeResult(
-            metadata={**metadata.of_landing(landed), "seconds": round(time.monotonic() - started, 2)},
-            data_version=dg.DataVersion(landed.manifest.served.sha256),
-        )
+        yield landing_result(data_set, landed, round(time.monotonic() - started, 2))
 
     return landing
+
+
+def landing_result(data_set: DataSet, landed: Landed, seconds: float | None = None) -> dg.MaterializeResult[None]:
+    """What the UI shows of a landed version."""
+    return dg.MaterializeResult(
+        asset_key=asset_key(data_set, "landing"),
+        metadata={**metadata.of_landing(landed), **_seconds(seconds)},
+        data_version=dg.DataVersion(landed.manifest.served.sha256),
+    )
 
 
 def _observations(data_set: DataSet) -> dg.AssetsDefinition:
@@ -100,17 +108,24 @@ def _observations(data_set: DataSet) -> dg.AssetsDefinition:
             faults: metadata.Metadata = {"faults": error.count, "first faults": metadata.fault_table(error.faults)}
             yield dg.AssetCheckResult(passed=False, check_name=CONTENT_ACCEPTED, asset_key=key, metadata=faults)
             raise dg.Failure(str(error), metadata=faults, allow_retries=False) from error
-        yield dg.AssetCheckResult(
-            passed=True, check_name=CONTENT_ACCEPTED, asset_key=key, metadata={"rows": found.facts.rows, "faults": 0}
-        )
-        for result in check(found.facts):
-            yield as_check_result(key, result)
-        yield dg.MaterializeResult(
-            metadata={**metadata.of_observations(found), "seconds": round(time.monotonic() - started, 2)},
-            data_version=dg.DataVersion(f"{found.facts.csv_sha256}:{FORMAT}"),
-        )
+        yield from observation_results(data_set, found, round(time.monotonic() - started, 2))
 
     return observations
+
+
+def observation_results(data_set: DataSet, found: Observations, seconds: float | None = None) -> Results:
+    """What the UI shows of accepted observations: their checks, then themselves."""
+    key = asset_key(data_set, "observations")
+    yield dg.AssetCheckResult(
+        passed=True, check_name=CONTENT_ACCEPTED, asset_key=key, metadata={"rows": found.facts.rows, "faults": 0}
+    )
+    for result in check(found.facts):
+        yield as_check_result(key, result)
+    yield dg.MaterializeResult(
+        asset_key=key,
+        metadata={**metadata.of_observations(found), **_seconds(seconds)},
+        data_version=dg.DataVersion(f"{found.facts.csv_sha256}:{FORMAT}"),
+    )
 
 
 def _published(data_set: DataSet) -> dg.AssetsDefinition:
@@ -136,8 +151,8 @@ def _published(data_set: DataSet) -> dg.AssetsDefinition:
                 kinds={"duckdb"},
                 owners=OWNERS,
                 description=(
-                    "What this version really changed against the one before it, cell by cell, and whether that is what "
-                    "its number and the publisher's change log say."
+                    "What this version really changed against the one before it, cell by cell, and whether that is "
+                    "what its number and the publisher's change log say."
                 ),
             ),
         ],
@@ -158,13 +173,16 @@ def _published(data_set: DataSet) -> dg.AssetsDefinition:
         started = time.monotonic()
         pipeline.publish(data_set, [version])
         seconds = round(time.monotonic() - started, 2)
-        yield from _table_results(pipeline, data_set, version, seconds)
-        yield from _revision_results(pipeline, data_set, version)
+        yield from table_results(pipeline, data_set, version, seconds)
+        yield from revision_results(pipeline, data_set, version)
 
     return published
 
 
-def _table_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber, seconds: float) -> Results:
+def table_results(
+    pipeline: Pipeline, data_set: DataSet, version: VersionNumber, seconds: float | None = None
+) -> Results:
+    """What the UI shows of a published version: its rows counted, then the table."""
     key = asset_key(data_set, "table")
     landed = pipeline.landed(data_set, version)
     found = pipeline.observations.make(data_set, landed)
@@ -183,13 +201,14 @@ def _table_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber
             "table": f"{data_set.name}.{version.table}",
             "channels": ", ".join(pipeline.in_force()[data_set.name][version].channels) or "none",
             "query": dg.MetadataValue.md(f'```\nks4 sql "FROM {data_set.name}.{version.table} LIMIT 5"\n```'),
-            "seconds": seconds,
+            **_seconds(seconds),
             **metadata.of_record(landed.record),
         },
     )
 
 
-def _revision_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> Results:
+def revision_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> Results:
+    """What the UI shows of a version against the one before it: the audit, then what changed."""
     key = asset_key(data_set, "revisions")
     change = change_of(pipeline.warehouse, data_set.name, version)
     found = checks_of(pipeline.warehouse, data_set.name, version)
@@ -204,6 +223,10 @@ def _revision_results(pipeline: Pipeline, data_set: DataSet, version: VersionNum
             )
             yield as_check_result(key, CheckResult(name, passed=True, affected=0, detail=detail))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata.of_change(data_set, version, change))
+
+
+def _seconds(seconds: float | None) -> metadata.Metadata:
+    return {} if seconds is None else {"seconds": seconds}
 
 
 def as_check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:

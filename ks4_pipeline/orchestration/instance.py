@@ -20,14 +20,18 @@ concurrency:
     default_limit: 1
   runs:
     max_concurrent_runs: 2
+# Dagster's default launcher, and able to tell when a run's process is gone: such a run fails within seconds, frees its
+# pool slot, and its version is loaded by a new run of the version sensors (which is why run_retries is not needed).
+run_launcher:
+  module: ks4_pipeline.orchestration.launcher
+  class: WatchfulRunLauncher
 run_monitoring:
   enabled: true
-  free_slots_after_run_end_seconds: 60
+  poll_interval_seconds: 10
+  start_timeout_seconds: 60
+  max_resume_run_attempts: 0
   max_runtime_seconds: 7200
-run_retries:
-  enabled: true
-  max_retries: 2
-  retry_on_asset_or_op_failure: false
+  free_slots_after_run_end_seconds: 10
 retention:
   sensor:
     purge_after_days:

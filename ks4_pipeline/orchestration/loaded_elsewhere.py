@@ -1,0 +1,79 @@
+"""Versions that are in the warehouse and that this instance never materialised: loaded from the command line, say.
+
+They are reported as events without a run, checks included, so that the UI shows what there is.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+
+from ks4_pipeline.errors import Ks4Error
+from ks4_pipeline.observations import FORMAT
+from ks4_pipeline.orchestration.assets import (
+    Results,
+    asset_key,
+    landing_result,
+    observation_results,
+    revision_results,
+    table_results,
+)
+from ks4_pipeline.orchestration.runs import attempts_at
+from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.settings import DataSet
+from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.edition import InForce
+
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+
+
+def reports(
+    instance: dg.DagsterInstance,
+    pipeline: Pipeline,
+    data_set: DataSet,
+    in_force: Mapping[VersionNumber, InForce],
+    until: float,
+) -> Iterator[Event]:
+    """The events of versions loaded elsewhere; those not reported by ``until`` (monotonic) come in the next tick."""
+    reported = instance.get_materialized_partitions(asset_key(data_set, "table"))
+    unknown = [version for version in in_force if str(version) not in reported]
+    attempts = attempts_at(instance, data_set, unknown)
+    for version in unknown:
+        if time.monotonic() > until:
+            return
+        if version in attempts and attempts[version].running:
+            continue  # published just now, and its run is about to say so
+        try:
+            yield from [_event(result, version) for result in _results(pipeline, data_set, version)]
+        except Ks4Error:
+            continue  # its landing is damaged or gone: there is nothing true to show
+
+
+def _results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> Results:
+    landed = pipeline.landed(data_set, version)
+    yield landing_result(data_set, landed)
+    observations = pipeline.observations.get(data_set, landed)
+    if observations:
+        yield from observation_results(data_set, observations)
+    yield from table_results(pipeline, data_set, version)
+    yield from revision_results(pipeline, data_set, version)
+
+
+def _event(result: dg.MaterializeResult[None] | dg.AssetCheckResult, version: VersionNumber) -> Event:
+    key = result.asset_key
+    if key is None:
+        raise ValueError("our results always name their asset")
+    if isinstance(result, dg.AssetCheckResult):
+        return dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey.from_coercible(key),
+            check_name=str(result.check_name),
+            passed=result.passed,
+            metadata=result.metadata,
+            severity=result.severity,
+            description=result.description,
+        )
+    tags = {CODE_VERSION_TAG: str(FORMAT)} if dg.AssetKey.from_coercible(key).path[-1] == "observations" else {}
+    if result.data_version:
+        tags[DATA_VERSION_TAG] = result.data_version.value
+    return dg.AssetMaterialization(key, metadata=result.metadata, partition=str(version), tags=tags)
