@@ -101,6 +101,7 @@ def run(
     data_sets: Sequence[DataSet],
     *,
     only: Collection[VersionNumber] | None = None,
+    whole: bool = False,
     reporter: Reporter | None = None,
 ) -> RunReport:
     """Load every version the publisher lists that is not in the warehouse, and publish once.
@@ -112,12 +113,13 @@ def run(
         pipeline: the steps.
         data_sets: which to look at.
         only: load only these versions.
+        whole: read whole version lists, even when nothing seems to be new.
         reporter: told of every step.
 
     Raises:
         ConfigurationError: when the data directory holds another data set under one of the names; nothing is fetched.
     """
-    this = _Run(pipeline, reporter or Reporter())
+    this = _Run(pipeline, reporter or Reporter(), whole=whole)
     refuse_foreign(pipeline.warehouse, data_sets)
     in_force = pipeline.in_force()
     additions: list[Addition] = []
@@ -147,10 +149,11 @@ def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunRepor
 class _Run:
     """Collects what became of each version."""
 
-    def __init__(self, pipeline: Pipeline, reporter: Reporter) -> None:
+    def __init__(self, pipeline: Pipeline, reporter: Reporter, *, whole: bool = False) -> None:
         self.reporter = reporter
         self.report = RunReport()
         self._pipeline = pipeline
+        self._whole = whole
         self._attempts: list[Attempt] = []
 
     def look_and_load(
@@ -163,7 +166,7 @@ class _Run:
         """What the next edition has to say of a data set; nothing when there is no news."""
         self.report.up_to_date[data_set.name] = len(in_force)
         try:
-            listing = self._pipeline.look(client, data_set)
+            listing = self._pipeline.look(client, data_set, whole=self._whole)
         except EesError as error:
             outcome = {EesUnavailableError: Outcome.UNREACHABLE, EesStatusError: Outcome.UNKNOWN}.get(type(error))
             self._finish(VersionOutcome(data_set.name, None, outcome or Outcome.FAILED, str(error)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import httpx
 import pytest
 from filelock import FileLock
 
@@ -26,8 +27,10 @@ def sandbox(tmp_path: Path) -> Iterator[tuple[Sandbox, DataSet]]:
         "scores",
         Edition("1.0", scored("1.0", "c")),
         held("1.0.1", "1.5", "c"),
-        held("1.1", "1.5", "c", "3"),
+        held("1.1", "1.6", "c", "3"),
         held("2.0", "4"),
+        held("2.0.1", "5"),
+        held("3.0", "6"),
     )
     with Sandbox(tmp_path / "publisher") as running:
         yield running, data_set
@@ -37,33 +40,49 @@ def dev_for(tmp_path: Path, sandbox: Sandbox, data_set: DataSet) -> DagsterDev:
     return DagsterDev(Settings(api_url=sandbox.url, data_dir=tmp_path / "data", data_sets=(data_set,)))
 
 
-def test_every_version_loads_by_itself_channels_follow_withdrawals_and_a_sensor_holds_back(
+def test_versions_load_by_themselves_channels_follow_the_publisher_and_a_sensor_switched_off_holds_back(
     tmp_path: Path, sandbox: tuple[Sandbox, DataSet]
 ) -> None:
     publisher, data_set = sandbox
     with dev_for(tmp_path, *sandbox) as dev:
         dev.wait_for_versions(v1_0="latest,v1,v1_0")
+        before: dict[str, str] = {"v1_0": ""}
 
-        publisher.publish(data_set.id, "1.0.1")
-        dev.wait_for_versions(v1_0="", v1_0_1="latest,v1,v1_0")
+        publish(publisher, data_set, "1.0.1")
+        dev.wait_for_versions(**before, v1_0_1="latest,v1,v1_0")
+        publish(publisher, data_set, "1.1")
+        dev.wait_for_versions(**before, v1_0_1="v1_0", v1_1="latest,v1,v1_1")
+        publish(publisher, data_set, "2.0")
+        before |= {"v1_0_1": "v1_0", "v1_1": "v1,v1_1"}
+        dev.wait_for_versions(**before, v2_0="latest,v2,v2_0")
 
         dev.switch("major_version_sensor", on=False)
-        publisher.publish(data_set.id, "2.0")
-        publisher.publish(data_set.id, "1.1")
-        dev.wait_for_versions(v1_0="", v1_0_1="v1_0", v1_1="latest,v1,v1_1")
-        assert dev.runs("2.0") == []
-
+        publish(publisher, data_set, "3.0")
+        publish(publisher, data_set, "2.0.1")
+        before |= {"v2_0": ""}
+        dev.wait_for_versions(**before, v2_0_1="latest,v2,v2_0")
+        assert dev.runs("3.0") == []
         dev.switch("major_version_sensor", on=True)
-        dev.wait_for_versions(v1_0="", v1_0_1="v1_0", v1_1="v1,v1_1", v2_0="latest,v2,v2_0")
+        before |= {"v2_0_1": "v2,v2_0"}
+        dev.wait_for_versions(**before, v3_0="latest,v3,v3_0")
 
-        publisher.withdraw(data_set.id, "2.0")
-        dev.wait_for_versions(v1_0="", v1_0_1="v1_0", v1_1="latest,v1,v1_1", v2_0="")
-        publisher.restore(data_set.id, "2.0")
-        dev.wait_for_versions(v1_0="", v1_0_1="v1_0", v1_1="v1,v1_1", v2_0="latest,v2,v2_0")
+        publisher.withdraw(data_set.id, "3.0")
+        dev.wait_for_versions(**{**before, "v2_0_1": "latest,v2,v2_0"}, v3_0="")
+        publisher.restore(data_set.id, "3.0")
+        dev.wait_for_versions(**before, v3_0="latest,v3,v3_0")
 
-        for version in ("1.0", "1.0.1", "1.1", "2.0"):
+        for version in ("1.0", "1.0.1", "1.1", "2.0", "2.0.1", "3.0"):
             run = wait_for(f"the end of the run of {version}", lambda version=version: ended(dev, version))
-            assert [run.status] == [dg.DagsterRunStatus.SUCCESS]
+            assert run.status is dg.DagsterRunStatus.SUCCESS
+        with dev.pipeline.warehouse.read() as connection:
+            revised = connection.execute("SELECT DISTINCT to_version FROM scores.revisions ORDER BY 1").fetchall()
+        assert revised == [("1.0.1",), ("1.1",), ("2.0",), ("2.0.1",), ("3.0",)]
+
+
+def publish(publisher: Sandbox, data_set: DataSet, version: str) -> None:
+    """The sandbox's admin call, as a person would make it."""
+    url = f"{publisher.admin_url}/data-sets/{data_set.id}/versions/{version}/publish"
+    httpx.post(url).raise_for_status()
 
 
 def ended(dev: DagsterDev, version: str) -> dg.DagsterRun | None:

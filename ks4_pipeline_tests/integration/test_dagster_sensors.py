@@ -383,6 +383,21 @@ def test_other_bytes_under_the_same_number_are_found_kept_and_taken_over_only_wh
         shell.pipeline.accept(data_set, VersionNumber(1, 1))
 
 
+def test_materialized_by_hand_a_version_is_fetched_again_and_no_other(tmp_path: Path, start: Start) -> None:
+    data_set = history(tmp_path, "1.0", "1.1")
+    with Sandbox(tmp_path / "publisher") as publisher:
+        shell = start(publisher.url, data_set)
+        load_from_the_command_line(shell.pipeline, [data_set])
+        shell.tick("poll_sensor")
+        publisher.clear_requests()
+        job = shell.definitions.resolve_implicit_global_asset_job_def()
+        by_hand = job.execute_in_process(instance=shell.instance, partition_key="1.0")
+        fetched = [request.query for request in publisher.requests if request.path.endswith("/csv")]
+    assert fetched == ["dataSetVersion=1.0"]
+    passed = {found.check_name: found.passed for found in by_hand.get_asset_check_evaluations()}
+    assert passed["served_bytes_unchanged"]
+
+
 def test_new_bytes_that_cannot_be_trusted_are_not_accepted(tmp_path: Path, start: Start) -> None:
     data_set = history(tmp_path, "1.0")
     with Sandbox(tmp_path / "publisher") as publisher:
