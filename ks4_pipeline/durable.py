@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
+
+from ks4_pipeline import unfinished
 
 
 def flush(path: Path) -> None:
@@ -45,9 +46,6 @@ def alive(pid: int) -> bool:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Put content in place of a file: a reader sees the old or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        write(part, content)
-        replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with unfinished.room(path.parent) as room:
+        write(room / "part", content)
+        replace(room / "part", path)

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,12 +23,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from ks4_pipeline import __version__, durable
+from ks4_pipeline import __version__, durable, unfinished
 from ks4_pipeline.csv_shape import CsvShape, ShapeReader
 from ks4_pipeline.ees.client import CsvStream, EesClient
-from ks4_pipeline.ees.errors import EesTransferError
+from ks4_pipeline.ees.errors import ONCE_MORE, EesTransferError
 from ks4_pipeline.ees.models import Changes, DataSetSummary, Meta, Number, VersionRecord
 from ks4_pipeline.errors import ConfigurationError, Ks4Error, VersionNumberError
 from ks4_pipeline.settings import DataSet, is_name
@@ -41,8 +39,6 @@ CSV = "data.csv.gz"
 _REFUSED = "refused"
 _REPUBLISHED = "republished"
 _SUPERSEDED = "superseded"
-_INCOMING = ".incoming-"
-_DECODED_PORTION = 1 << 20
 _REMEDY = "Move its folder away, and the version is fetched anew."
 
 Progress = Callable[[int, int | None], None]
@@ -118,22 +114,16 @@ class Listing(_Kept):
         seen_at: when we last looked.
         news_at: when anything last differed from the look before.
         turn: what the last look read beside page 1: see :func:`ks4_pipeline.poll.next_turn`.
+        source: the API that was looked at, :attr:`ks4_pipeline.settings.Settings.source`.
     """
 
     format: Literal[1] = 1
     seen_at: AwareDatetime
     news_at: AwareDatetime
     turn: int = Field(default=1, ge=1)
+    source: str
     summary: DataSetSummary
     versions: tuple[VersionRecord, ...]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_news_at(cls, value: object) -> object:
-        """Files of 0.1.0 development versions do not say when the last news came."""
-        if isinstance(value, dict) and "news_at" not in value and "seen_at" in value:
-            return {**value, "news_at": value["seen_at"]}
-        return value
 
 
 class Refusal(_Kept):
@@ -274,13 +264,7 @@ class Landing:
             return landed
         folder = self._folder(data_set, version)
         with self._incoming(client, data_set, version, on_progress) as incoming:
-            if folder.exists() and not (folder / MANIFEST).is_file():
-                shutil.rmtree(folder)
-            try:
-                durable.replace(incoming, folder)
-            except OSError:
-                if self.get(data_set, version) is None:  # no other process was quicker: a real failure
-                    raise
+            self._name(incoming, data_set, version)
         return Landed(folder, _read(folder / MANIFEST, Manifest))
 
     def refetch(
@@ -382,14 +366,30 @@ class Landing:
         """A folder with a version just fetched, whole; it is gone after the block unless it was given a name."""
         parent = self._folder(data_set, version).parent
         parent.mkdir(parents=True, exist_ok=True)
-        self._clean(parent)
-        incoming = parent / f"{_INCOMING}{os.getpid()}-{version}"
-        incoming.mkdir()
-        try:
+        with unfinished.room(parent) as room:
+            incoming = room / "version"
+            incoming.mkdir()
             _fill(incoming, client, data_set, version, on_progress or _silent)
             yield incoming
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
+
+    def _name(self, incoming: Path, data_set: DataSet, version: VersionNumber) -> None:
+        """Give a finished folder its name, unless another process or thread was quicker."""
+        folder = self._folder(data_set, version)
+        try:
+            durable.replace(incoming, folder)
+        except OSError:  # there is something under that name
+            if self.get(data_set, version) is not None:
+                return
+            if not folder.exists():
+                raise
+        else:
+            return
+        stale = incoming.with_name("stale")  # a folder without a manifest; it goes with the room
+        folder.replace(stale)
+        if (stale / MANIFEST).is_file():  # it has got one in the meantime
+            stale.replace(folder)
+        else:
+            durable.replace(incoming, folder)
 
     def _republished(self, data_set: DataSet) -> list[Landed]:
         """All republished folders, oldest fetch first."""
@@ -406,14 +406,6 @@ class Landing:
     def _folder(self, data_set: DataSet, version: VersionNumber) -> Path:
         return self._root / data_set.name / str(version)
 
-    @staticmethod
-    def _clean(parent: Path) -> None:
-        """Remove what processes that are gone left half-fetched."""
-        for path in parent.glob(f"{_INCOMING}*"):
-            pid = re.match(rf"{re.escape(_INCOMING)}(\d+)-", path.name)
-            if pid and (int(pid.group(1)) == os.getpid() or not durable.alive(int(pid.group(1)))):
-                shutil.rmtree(path, ignore_errors=True)
-
 
 def _fill(folder: Path, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress) -> None:
     """Fetch all of a version into a folder: documents, CSV, and the manifest when all is right."""
@@ -424,10 +416,14 @@ def _fill(folder: Path, client: EesClient, data_set: DataSet, version: VersionNu
     }
     for name, body in documents.items():
         durable.write(folder / name, body)
-    with client.csv(data_set.id, version) as stream:
+    fingerprints = {
+        name: Bytes(bytes=len(body), sha256=hashlib.sha256(body).hexdigest()) for name, body in documents.items()
+    }
+
+    def receive(stream: CsvStream) -> Manifest:
         file_name = _expected_name(stream, data_set, version)
         served, decoded, shape = _receive(stream, folder / CSV, on_progress)
-        manifest = Manifest(
+        return Manifest(
             data_set_id=data_set.id,
             version=version,
             url=stream.url,
@@ -437,24 +433,29 @@ def _fill(folder: Path, client: EesClient, data_set: DataSet, version: VersionNu
             served=served,
             csv=decoded,
             shape=Shape.of(shape),
-            documents={
-                name: Bytes(bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
-                for name, body in documents.items()
-            },
+            documents=fingerprints,
         )
+
+    manifest = client.download(data_set.id, version, receive)
     durable.write(folder / MANIFEST, _json(manifest))
     durable.flush(folder)
 
 
 def _expected_name(stream: CsvStream, data_set: DataSet, version: VersionNumber) -> str:
-    """The file name, when it is that of the version asked for: nothing else says which version was served."""
+    """The file name, when it is that of the version asked for: nothing else says which version was served.
+
+    A wrong one may come from a server that is just publishing, so it is worth one more attempt.
+    """
     expected = f"{data_set.id}_v{version}.csv"
     if stream.file_name is None:
-        raise EesTransferError(stream.url, f"expected a file named {expected}, and the answer names none.")
+        raise EesTransferError(
+            stream.url, f"expected a file named {expected}, and the answer names none.", worth=ONCE_MORE
+        )
     if stream.file_name.lower() != expected:
         raise EesTransferError(
             stream.url,
             f"asked for version {version} ({expected}), and was served {stream.file_name[:100]!r}.",
+            worth=ONCE_MORE,
         )
     return stream.file_name
 
@@ -464,18 +465,17 @@ def _receive(stream: CsvStream, path: Path, on_progress: Progress) -> tuple[Byte
     served, decoded = hashlib.sha256(), hashlib.sha256()
     received = unpacked = 0
     shape = ShapeReader()
-    gunzip = _Gunzip(stream.url)
     with path.open("wb") as file:
         for chunk in stream.chunks:
             file.write(chunk)
             served.update(chunk)
             received += len(chunk)
-            for portion in gunzip.feed(chunk):
+            for portion in stream.gunzip.feed(chunk):
                 decoded.update(portion)
                 unpacked += len(portion)
                 shape.feed(portion)
             on_progress(received, stream.length)
-        gunzip.finish()
+        stream.gunzip.finish()
         if stream.length is not None and received != stream.length:
             raise EesTransferError(stream.url, f"{stream.length} bytes were announced, and {received} came.")
         file.flush()
@@ -498,32 +498,6 @@ def _version_named(folder: str) -> VersionNumber | None:
     except VersionNumberError:
         return None
     return version if str(version) == folder else None
-
-
-class _Gunzip:
-    """Decodes gzip members as they come, in portions of bounded size; zlib checks each member's length and CRC."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._member = zlib.decompressobj(wbits=31)
-        self._begun = False
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        while chunk:
-            if self._member.eof:
-                self._member = zlib.decompressobj(wbits=31)
-            try:
-                portion = self._member.decompress(chunk, _DECODED_PORTION)
-            except zlib.error as error:
-                raise EesTransferError(self._url, f"the gzip body is damaged ({error}).") from error
-            self._begun = True
-            chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-            if portion:
-                yield portion
-
-    def finish(self) -> None:
-        if not (self._begun and self._member.eof):
-            raise EesTransferError(self._url, "the gzip body ends before its end mark: the download was cut short.")
 
 
 def _read(path: Path, model: type[Document]) -> Document:

@@ -11,10 +11,6 @@ spellings and numbers with blanks around them from what must be refused.
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +18,7 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ks4_pipeline import csv_exact, durable
+from ks4_pipeline import csv_exact, durable, unfinished
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
 from ks4_pipeline.ees.models import Number
 from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
@@ -117,9 +113,9 @@ class ObservationsStore:
         parquet.parent.mkdir(parents=True, exist_ok=True)
         facts_path = parquet.with_suffix(".json")
         facts_path.unlink(missing_ok=True)
-        _clean(parquet.parent)
-        with _part(parquet, "typed") as typed, _part(parquet, "plain") as plain:
-            columns, facts = _make(data_set, landed, typed, plain)
+        with unfinished.room(parquet.parent) as room:
+            typed = room / "typed.parquet"
+            columns, facts = _make(data_set, landed, typed, room / "plain.csv")
             durable.flush(typed)
             durable.replace(typed, parquet)
         durable.write_atomically(facts_path, facts.model_dump_json(indent=2).encode() + b"\n")
@@ -228,14 +224,11 @@ def _settle_odd_cells(columns: Columns, typed: Path, faults: Faults) -> tuple[di
             known = odd.filter(_marker(bare).is_not_null()).group_by(column.flag).len().collect()
             for spelling, count in known.iter_rows():
                 spellings[spelling] = spellings.get(spelling, 0) + count
-        settled = typed.with_name(typed.name + ".settled")
-        try:
-            frame.with_columns(_settled(odd_columns)).sink_parquet(
-                settled, compression="zstd", compression_level=1, maintain_order=True
-            )
-            settled.replace(typed)
-        finally:
-            settled.unlink(missing_ok=True)
+        settled = typed.with_name("settled.parquet")
+        frame.with_columns(_settled(odd_columns)).sink_parquet(
+            settled, compression="zstd", compression_level=1, maintain_order=True
+        )
+        settled.replace(typed)
     _report_unknown(columns, typed, faults)
     return dict(sorted(spellings.items())), padded
 
@@ -329,21 +322,3 @@ def _count_repeats(columns: Columns, typed: Path) -> tuple[int, int]:
     names = [column.name for column in columns.observations]
     repeated = rows - frame.unique(names).select(pl.len()).collect().item()
     return sharing or 0, repeated
-
-
-def _clean(folder: Path) -> None:
-    """Remove what processes that are gone left unfinished."""
-    for path in folder.glob(".*"):
-        pid = re.fullmatch(r"\..+\.(\d+)\.(?:typed|plain|typed\.settled)", path.name)
-        if pid and not durable.alive(int(pid.group(1))):
-            path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _part(path: Path, kind: str) -> Iterator[Path]:
-    """A name for an unfinished file beside the real one; whatever is left of it at the end is removed."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.{kind}")
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)

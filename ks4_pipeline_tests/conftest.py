@@ -22,3 +22,20 @@ def real_data() -> Path:
     if not (folder / "ks4_la").is_dir():
         pytest.skip(f"no published files at {folder}; set KS4_REAL_DATA to the folder that has ks4_la/")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the fault matrix, if its tests were run: a line per fault, and the total."""
+    played = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in report.user_properties
+        if name == "fault_matrix"
+    ]
+    if played:
+        terminalreporter.section("fault matrix")
+        for line, _lost, _wrong in played:
+            terminalreporter.line(line)
+        lost, wrong = sum(lost for _, lost, _ in played), sum(wrong for _, _, wrong in played)
+        terminalreporter.line(f"{len(played)} faults, {lost} lost, {wrong} wrong cells")

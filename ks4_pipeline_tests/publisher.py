@@ -1,7 +1,7 @@
 """A publisher for tests: describes small data sets, serves them by the sandbox, and points a pipeline at it.
 
-Only what tests share lives here. Faults of the wire that a description cannot hold are ASGI middleware
-(:func:`answering`), so that they too come over real HTTP.
+Only what tests share lives here. Faults of the wire come over real HTTP: the sandbox's own, and answers made to measure
+by ASGI middleware (:func:`answering`). Nobody sleeps between attempts.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import io
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ks4_pipeline.ees.client import EesClient
+from ks4_pipeline.ees.limits import Limits
+from ks4_pipeline.ees.retrying import RetryPolicy
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.run import RunReport, run
 from ks4_pipeline.sandbox.authoring import write_data_set
@@ -102,9 +106,15 @@ def packed(text: str | bytes) -> bytes:
     return gzip.compress(text.encode() if isinstance(text, str) else text, mtime=0)
 
 
-def pipeline_for(data_dir: Path, url: str, *data_sets: DataSet) -> Pipeline:
-    """A pipeline on a data directory, pointed at a sandbox."""
-    return Pipeline(Settings(api_url=url, data_dir=data_dir, data_sets=data_sets))
+NO_PAUSES = RetryPolicy(sleep=lambda _seconds: None)
+
+
+def pipeline_for(
+    data_dir: Path, url: str, *data_sets: DataSet, policy: RetryPolicy = NO_PAUSES, **limits: float
+) -> Pipeline:
+    """A pipeline on a data directory, pointed at a sandbox; ``limits`` are those of ``[limits]``."""
+    settings = Settings(api_url=url, data_dir=data_dir, data_sets=data_sets, limits=Limits.model_validate(limits))
+    return Pipeline(settings, connect=partial(EesClient, policy=policy, limits=settings.limits))
 
 
 def load(pipeline: Pipeline) -> RunReport:

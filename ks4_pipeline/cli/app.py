@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from ks4_pipeline import __version__
 from ks4_pipeline.cli.failures import reported
+from ks4_pipeline.cli.logged import show_warnings
 
 
 class _Commands(TyperGroup):
@@ -48,6 +49,7 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:  # what a terminal cannot show is no reason to fail; files and pipes are UTF-8 everywhere
             reconfigure(errors="backslashreplace", encoding=None if stream.isatty() else "utf-8")
+    show_warnings()
     app(prog_name="ks4")
 
 
@@ -166,6 +168,23 @@ def accept(
     from ks4_pipeline.cli import accepting
 
     accepting.accept(data_set, version)
+
+
+@app.command()
+def reconcile(
+    data_set: DataSets = None,
+    version: Annotated[
+        list[str] | None, typer.Option(metavar="V", help="Only this version, such as 1.0.1; may be given again.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Compare only N rows, the same ones every time.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare loaded versions cell by cell with the publisher's second route, /query."""
+    from ks4_pipeline.cli import reconciling
+
+    raise typer.Exit(reconciling.reconcile(data_set or [], version or [], sample=sample, as_json=as_json))
 
 
 @app.command()

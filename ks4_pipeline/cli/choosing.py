@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ks4_pipeline.cli.console import warn
 from ks4_pipeline.errors import ConfigurationError
-from ks4_pipeline.settings import DataSet, Settings, load_settings
+from ks4_pipeline.settings import STAND_IN, DataSet, Settings, load_settings
 from ks4_pipeline.versions import VersionNumber
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ DEMO_FOLDER = "demo"
 """Where the demo works, in the default data directory."""
 DEMO_MARK = "DEMO.md"
 """The page in a folder of the demo's: it says that everything there is synthetic."""
-_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def settings_for_loading() -> Settings:
@@ -30,7 +28,7 @@ def settings_for_loading() -> Settings:
     """
     settings = load_settings()
     mark = settings.data_dir / DEMO_MARK
-    if mark.exists() and urlsplit(settings.api_url).hostname not in _THIS_MACHINE:
+    if mark.exists() and settings.source != STAND_IN:
         raise ConfigurationError(
             f"{settings.data_dir} holds the demo's synthetic figures, and {settings.api_url} serves others: they must "
             "not stand in one warehouse. Give another KS4_DATA_DIR."

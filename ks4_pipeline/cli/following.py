@@ -30,7 +30,7 @@ def add(data_set_id: str, name: str) -> None:
     settings = load_settings()
     data_set = _checked(data_set_id, name)
     _refuse_duplicates(settings, data_set)
-    with EesClient(settings.api_url) as client:
+    with EesClient(settings.api_url, limits=settings.limits) as client:
         summary = client.data_set(data_set.id).model
     path = config_path()
     text = path.read_bytes().decode() if path.exists() else ""

@@ -51,4 +51,6 @@ def _announce(running: Sandbox, folder: Path | None) -> None:
     say(f"Next one    curl -X POST {running.admin_url}/data-sets/{data_set}/publish-next")
     say(f"Withdraw    curl -X POST {version}/withdraw")
     say(f"Bring back  curl -X POST {version}/restore")
+    fault = """'{"kind": "status", "status": 503, "times": 1}'"""
+    say(f"Fail once   curl -X POST {running.admin_url}/faults -d {fault}")
     say(f"Requests    curl {running.admin_url}/requests")

@@ -1,6 +1,7 @@
-"""The sandbox's own HTTP API under ``/admin``: see and change what is published, and read the log of requests.
+"""The sandbox's own HTTP API under ``/admin``: what is published, which faults are on order, what was requested.
 
-It is no part of the stand-in: it lies outside the API's prefix, is not logged, and always answers in JSON.
+It is no part of the stand-in: it lies outside the API's prefix, is not logged, suffers no faults, and always answers in
+JSON. Faults are described in :mod:`ks4_pipeline.sandbox.faults`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ks4_pipeline.errors import VersionNumberError
-from ks4_pipeline.sandbox.description import TruncationEntry
 from ks4_pipeline.sandbox.errors import SandboxError, UnknownInSandboxError
+from ks4_pipeline.sandbox.faults import Fault, FaultBook
 from ks4_pipeline.sandbox.views import View, moment
 from ks4_pipeline.versions import VersionNumber
 
@@ -45,7 +46,6 @@ class VersionStanding(View):
     published: str | None
     withdrawn: str | None
     file: str
-    truncated_after: int | None
 
 
 class DataSetStanding(View):
@@ -85,12 +85,28 @@ class LoggedRequests(View):
     requests: tuple[LoggedRequest, ...]
 
 
+class OrderedFault(View):
+    """A fault on order, how many requests were its own, and how many of them it struck."""
+
+    number: int
+    seen: int
+    struck: int
+    fault: Fault
+
+
+class OrderedFaults(View):
+    """All of them, oldest first."""
+
+    faults: tuple[OrderedFault, ...]
+
+
 class Admin:
     """The handlers."""
 
-    def __init__(self, publisher: Publisher, log: RequestLog) -> None:
+    def __init__(self, publisher: Publisher, log: RequestLog, faults: FaultBook) -> None:
         self._publisher = publisher
         self._log = log
+        self._faults = faults
 
     def application(self) -> Starlette:
         """The ASGI application."""
@@ -111,7 +127,9 @@ class Admin:
                     Route(f"{version}/{name}", _endpoint(self._move(move)), methods=["POST"])
                     for name, move in moves.items()
                 ),
-                Route(f"{version}/truncate", _endpoint(self._truncate), methods=["POST", "DELETE"]),
+                Route("/admin/faults", self._order, methods=["POST"]),
+                Route("/admin/faults", _endpoint(self._orders), methods=["GET", "DELETE"]),
+                Route("/admin/faults/{number:int}", _endpoint(self._orders), methods=["DELETE"]),
                 Route("/admin/requests", _endpoint(self._requests), methods=["GET", "DELETE"]),
             ],
             exception_handlers={HTTPException: _routing_error},
@@ -134,13 +152,25 @@ class Admin:
         standing = self._standing_of(data_set_id)
         return PublishedNext(version=str(number) if number else None, data_set=standing)
 
-    def _truncate(self, request: Request) -> View:
-        """``?after_bytes=100&times=1`` cuts the next download; DELETE heals."""
-        data_set_id = _data_set_id(request)
-        number = VersionNumber.parse(request.path_params["version"])
-        cut = TruncationEntry.model_validate(dict(request.query_params)) if request.method == "POST" else None
-        self._publisher.truncate(data_set_id, number, cut)
-        return self._standing_of(data_set_id)
+    async def _order(self, request: Request) -> Response:
+        """The body is a fault; the answer is all that are on order then."""
+        body = await request.body()
+
+        def order(request: Request) -> View:
+            self._faults.order(Fault.model_validate_json(body))
+            return self._orders(request)
+
+        return _endpoint(order)(request)
+
+    def _orders(self, request: Request) -> View:
+        if request.method == "DELETE":
+            self._faults.cancel(request.path_params.get("number"))
+        return OrderedFaults(
+            faults=tuple(
+                OrderedFault(number=known.number, seen=known.seen, struck=known.struck, fault=known.fault)
+                for known in self._faults.orders()
+            )
+        )
 
     def _requests(self, request: Request) -> View:
         if request.method == "DELETE":
@@ -204,5 +234,4 @@ def _version_standing(state: VersionState) -> VersionStanding:
         published=moment(state.published) if state.published and not state.held else None,
         withdrawn=moment(state.withdrawn) if state.withdrawn else None,
         file=str(state.version.file),
-        truncated_after=state.truncation.after_bytes if state.truncation else None,
     )

@@ -1,7 +1,7 @@
 """The endpoints of the stand-in API under ``/v1`` (contract §2.1): who may see what, and the order of lists.
 
 Each handler takes a request and gives a body or raises a :class:`ProblemError`. Parameters are checked before
-anything is looked up. ``/query`` is not built; its place is one more handler and one more route here.
+anything is looked up. What ``/query`` may ask and how it is answered is in the modules ``query*.py``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from ks4_pipeline.sandbox.description import DataSetStatus, VersionStatus
 from ks4_pipeline.sandbox.metadata import label_order
 from ks4_pipeline.sandbox.parameters import ParameterReader
 from ks4_pipeline.sandbox.problems import forbidden, not_found, server_error
+from ks4_pipeline.sandbox.query import Queries
+from ks4_pipeline.sandbox.query_reading import read_get, read_post
 from ks4_pipeline.sandbox.references import OverflowInServerError, find_version
 from ks4_pipeline.sandbox.responses import CsvResponse
 
@@ -65,6 +67,7 @@ class Api:
         self._archive = archive
         self._delivery = delivery
         self._patch_order = patch_order
+        self._queries = Queries()
 
     def publications(self, request: Request) -> views.View:
         """GET /publications."""
@@ -173,8 +176,18 @@ class Api:
         return CsvResponse(
             self._delivery.packed(found.version.file),
             found.version.entry.file_name or f"{data_set_id}_v{found.number}.csv",
-            self._publisher.take_truncation(data_set_id, found.number),
         )
+
+    def query(self, request: Request, body: bytes | None) -> views.View:
+        """GET and POST /data-sets/{dataSetId}/query, shut for a withdrawn version (contract §3.4)."""
+        items = request.query_params.multi_items()
+        wanted, asked = read_get(items) if body is None else read_post(items, body)
+        state = self._data_set(request)
+        found = _seen(request, _version_in_query(state, wanted))
+        if found.status is VersionStatus.WITHDRAWN:
+            raise forbidden()
+        metadata = self._metadata(state, found)
+        return self._queries.answer(state.data_set.id, found.version, metadata, asked, is_post=body is not None)
 
     def _data_set(self, request: Request) -> DataSetState:
         """The data set of the path, whatever its own status: versions are judged by theirs (contract §2.3)."""

@@ -1,6 +1,6 @@
 """Puts the sandbox's HTTP side together: routes, the rules that act on every request, and the way to ``/admin``.
 
-From the outside in: the request log, the middleware a caller adds (faults, delays), the lower-case rule, the routes.
+From the outside in: the request log, the faults on order, the middleware a caller adds, the lower-case rule, routes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ks4_pipeline.errors import ConfigurationError
+from ks4_pipeline.sandbox.faulty_wire import struck_by
+from ks4_pipeline.sandbox.query_endpoint import query_endpoint
 from ks4_pipeline.sandbox.responses import file_endpoint, json_endpoint
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ks4_pipeline.sandbox.api import Api
+    from ks4_pipeline.sandbox.faults import FaultBook
     from ks4_pipeline.sandbox.requests import RequestLog
 
 ADMIN = "/admin"
@@ -64,6 +67,8 @@ def sandbox_application(
     api: Api,
     admin: ASGIApp,
     log: RequestLog,
+    faults: FaultBook,
+    *,
     prefix: str,
     middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
 ) -> ASGIApp:
@@ -71,7 +76,7 @@ def sandbox_application(
     public = _lower_case_paths(_routes(api, prefix))
     for wrap in reversed(middleware):
         public = wrap(public)
-    public = log.around(public)
+    public = log.around(struck_by(faults, public, prefix))
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         is_admin = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{ADMIN}/")
@@ -97,9 +102,10 @@ def _routes(api: Api, prefix: str) -> Starlette:
             Route(f"{data_set}/versions/{{version}}/changes", json_endpoint(api.changes)),
             Route(f"{data_set}/meta", json_endpoint(api.meta)),
             Route(f"{data_set}/csv", file_endpoint(api.csv)),
+            Route(f"{data_set}/query", query_endpoint(api.query), methods=["GET", "POST"]),
         ]
     for route in routes:
-        route.methods = {"GET"}  # the service maps no HEAD: 405 (contract §1.6)
+        route.methods = (route.methods or set()) - {"HEAD"}  # the service maps none: 405 (contract §1.6)
     application = Starlette(routes=routes, exception_handlers={HTTPException: _empty, Exception: _empty})
     application.router.redirect_slashes = False
     return application

@@ -94,7 +94,7 @@ class _Distinct:
 
 def read_contents(path: Path, filter_columns: Sequence[str]) -> Contents:
     """Read what the metadata need from a ``.csv`` or ``.csv.gz``; never fails, see the module's docstring."""
-    with _unpacked(path) as plain:
+    with unpacked(path) as plain:
         try:
             return _read_with_polars(plain, filter_columns)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
@@ -183,7 +183,7 @@ def _places(level: GeographicLevel, rows: Iterable[_Cells]) -> tuple[Place, ...]
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[Path]:
+def unpacked(path: Path) -> Iterator[Path]:
     """Give the plain CSV: the file itself, or what a gzip holds up to its end or first fault."""
     if path.suffix != ".gz":
         yield path

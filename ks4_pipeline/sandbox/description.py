@@ -121,16 +121,6 @@ class RenamedLocation(Entry):
     new: Annotated[str, Field(alias="to")]
 
 
-class TruncationEntry(Entry):
-    """The one fault a version may carry: ``/csv`` announces its full length and stops after ``after_bytes``.
-
-    ``times`` is how many downloads are cut before all is well again; without it, every one.
-    """
-
-    after_bytes: Annotated[int, Field(ge=0)]
-    times: Annotated[int, Field(ge=1)] | None = None
-
-
 class VersionEntry(Entry):
     """One version of a data set.
 
@@ -147,7 +137,6 @@ class VersionEntry(Entry):
         file_name: what ``Content-Disposition`` says instead of the right name.
         filters: replace those in force from this version on; likewise ``indicators``.
         renamed_options: filter options that keep their id under another label; likewise ``renamed_locations``.
-        truncate_csv: cuts downloads short.
         preview_token: opens the version while it is a draft (contract §1.3).
     """
 
@@ -166,7 +155,6 @@ class VersionEntry(Entry):
     indicators: tuple[IndicatorEntry, ...] | None = None
     renamed_options: tuple[RenamedOption, ...] = ()
     renamed_locations: tuple[RenamedLocation, ...] = ()
-    truncate_csv: TruncationEntry | None = None
     preview_token: UUID | None = None
 
 

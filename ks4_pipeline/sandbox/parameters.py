@@ -60,16 +60,24 @@ class ParameterReader:
 
     def choices(self, name: str, allowed: tuple[str, ...]) -> frozenset[str]:
         """Some of the allowed texts, comma-separated, repeated or as ``name[0]=``; absent means all."""
-        indexed = re.compile(rf"{re.escape(name)}(?:\[[0-9]*\])?")
-        given = [(key, value) for key, value in self._items if indexed.fullmatch(key)]
-        self._known.update(key for key, _ in given)
-        chosen = [choice.strip() for _, value in given for choice in value.split(",")]
+        chosen = self.many(name) or ()
         self._bounds.extend(
             problems.not_allowed(f"{name}[{index}]", choice, allowed)
             for index, choice in enumerate(chosen)
             if choice not in allowed
         )
         return frozenset(chosen or allowed)
+
+    def many(self, name: str) -> tuple[str, ...] | None:
+        """Texts, trimmed, however the list is spelt; None when it is not given, one empty text when given empty."""
+        indexed = re.compile(rf"{re.escape(name)}(?:\[[0-9]*\])?")
+        given = [(key, value) for key, value in self._items if indexed.fullmatch(key)]
+        self._known.update(key for key, _ in given)
+        return tuple(choice.strip() for _, value in given for choice in value.split(",")) if given else None
+
+    def refuse(self, faults: Iterable[problems.Fault]) -> None:
+        """Faults of values that the caller has checked, to be told with the others of their kind."""
+        self._bounds.extend(faults)
 
     def finish(self) -> None:
         """Refuse the request if anything was wrong with it.

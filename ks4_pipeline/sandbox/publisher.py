@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ks4_pipeline.sandbox.description import DataSetStatus, TruncationEntry, VersionStatus
+from ks4_pipeline.sandbox.description import DataSetStatus, VersionStatus
 from ks4_pipeline.sandbox.errors import UnknownInSandboxError, WrongStateError
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ class VersionState:
     published: datetime | None
     withdrawn: datetime | None
     held: bool
-    truncation: TruncationEntry | None
 
     @property
     def number(self) -> VersionNumber:
@@ -123,24 +122,6 @@ class Publisher:
             went_live = tuple(other for other in self._states[data_set_id].went_live if other != number)
             self._put(data_set_id, replace(state, held=True), went_live)
 
-    def truncate(self, data_set_id: UUID, number: VersionNumber, truncation: TruncationEntry | None) -> None:
-        """Cut coming downloads of a version's CSV short, or (None) no longer."""
-        with self._lock:
-            state = self._known_version(data_set_id, number, held_too=True)
-            self._put(data_set_id, replace(state, truncation=truncation))
-
-    def take_truncation(self, data_set_id: UUID, number: VersionNumber) -> int | None:
-        """After how many bytes to cut the download that begins now; counts it. None: not at all."""
-        with self._lock:
-            state = self._known_version(data_set_id, number, held_too=True)
-            if state.truncation is None:
-                return None
-            after_bytes, times = state.truncation.after_bytes, state.truncation.times
-            if times is not None:
-                left = TruncationEntry(after_bytes=after_bytes, times=times - 1) if times > 1 else None
-                self._put(data_set_id, replace(state, truncation=left))
-            return after_bytes
-
     def _publish(self, data_set_id: UUID, number: VersionNumber) -> None:
         state = self._known_version(data_set_id, number, held_too=True)
         if state.status.is_public and not state.held:
@@ -198,7 +179,6 @@ def _initial(data_set: DataSet) -> DataSetState:
             published=version.published if version.entry.status.is_public else None,
             withdrawn=_withdrawn(version),
             held=version.entry.held,
-            truncation=version.entry.truncate_csv,
         )
         for version in data_set.versions
     )

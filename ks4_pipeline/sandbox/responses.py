@@ -94,15 +94,10 @@ def _weight(parameter: str) -> float:
 
 
 class CsvResponse(Response):
-    """A gzipped CSV streamed from disk, cut short after some bytes if that is asked for.
+    """A gzipped CSV streamed from disk."""
 
-    A cut answer has announced its full length; uvicorn then closes the connection, as a gateway's time limit would
-    (contract §1.4).
-    """
-
-    def __init__(self, packed: Path, file_name: str, cut_after: int | None = None) -> None:
+    def __init__(self, packed: Path, file_name: str) -> None:
         self._packed = packed
-        self._cut_after = cut_after
         super().__init__(
             headers={
                 **_SUPPORTED,
@@ -117,14 +112,10 @@ class CsvResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Send the headers, then the file in pieces."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        left = self._cut_after
         async with await anyio.open_file(self._packed, "rb") as file:
-            while piece := await file.read(_CHUNK if left is None else min(left, _CHUNK)):
+            while piece := await file.read(_CHUNK):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                if left is not None:
-                    left -= len(piece)
-        if self._cut_after is None:
-            await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def content_disposition(file_name: str) -> str:

@@ -23,15 +23,17 @@ from ks4_pipeline.sandbox.api import Api, PatchOrder
 from ks4_pipeline.sandbox.application import checked_prefix, sandbox_application
 from ks4_pipeline.sandbox.archive import Archive
 from ks4_pipeline.sandbox.delivery import Delivery
-from ks4_pipeline.sandbox.description import TruncationEntry, read_descriptions
+from ks4_pipeline.sandbox.description import read_descriptions
 from ks4_pipeline.sandbox.errors import SandboxError, UnknownInSandboxError
+from ks4_pipeline.sandbox.faults import Fault, FaultBook, Ordered
+from ks4_pipeline.sandbox.faulty_wire import Wire
 from ks4_pipeline.sandbox.history import data_set_from
 from ks4_pipeline.sandbox.publisher import Publisher
 from ks4_pipeline.sandbox.requests import RequestLog, RequestRecord
 from ks4_pipeline.versions import VersionNumber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import FrameType, TracebackType
     from typing import Self
 
@@ -59,6 +61,7 @@ class Sandbox:
         patch_order_seed: int = 0,
         patch_order_per_request: bool = False,
         cache: Path | None = None,
+        faults: Iterable[Fault] = (),
         middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
     ) -> None:
         """Read the descriptions; no CSV is opened yet.
@@ -70,7 +73,8 @@ class Sandbox:
             patch_order_seed: decides the order of patches in the versions list.
             patch_order_per_request: another order at each request.
             cache: keeps packed CSVs there for the next run; without it they lie in a temporary folder.
-            middleware: wrapped around the API (not around ``/admin``), first outermost: the place for faults.
+            faults: on order from the start; see :mod:`ks4_pipeline.sandbox.faults`.
+            middleware: wrapped around the API (not around ``/admin``), first outermost.
 
         Raises:
             ConfigurationError: a description or the prefix cannot be used.
@@ -84,6 +88,9 @@ class Sandbox:
         self._publisher = Publisher(self._data_sets)
         self._archive = Archive(self._data_sets)
         self._log = RequestLog()
+        self._faults = FaultBook()
+        for fault in faults:
+            self._faults.order(fault)
         self._running = ExitStack()
         self._thread: threading.Thread | None = None
         self.url = ""
@@ -98,8 +105,10 @@ class Sandbox:
             cache = self._cache or Path(starting.enter_context(TemporaryDirectory(prefix="ks4-sandbox-")))
             listening = starting.enter_context(_bound(self._port))
             api = Api(self._publisher, self._archive, Delivery(cache), self._patch_order)
-            admin = Admin(self._publisher, self._log).application()
-            application = sandbox_application(api, admin, self._log, self._prefix, self._middleware)
+            admin = Admin(self._publisher, self._log, self._faults).application()
+            application = sandbox_application(
+                api, admin, self._log, self._faults, prefix=self._prefix, middleware=self._middleware
+            )
             self._serve(application, listening, starting)
             self.url = f"http://{HOST}:{listening.getsockname()[1]}{self._prefix}"
             self._running = starting.pop_all()
@@ -150,16 +159,22 @@ class Sandbox:
         """Take a version out as if it had never been."""
         self._publisher.hold(_id(data_set_id), _number(version))
 
-    def truncate(
-        self,
-        data_set_id: UUID | str,
-        version: VersionNumber | str,
-        after_bytes: int | None,
-        times: int | None = None,
-    ) -> None:
-        """Cut the CSV of a version after some bytes, the given number of times or always; None heals it."""
-        cut = None if after_bytes is None else TruncationEntry(after_bytes=after_bytes, times=times)
-        self._publisher.truncate(_id(data_set_id), _number(version), cut)
+    def fail(self, fault: Fault) -> int:
+        """Put a fault on order; the number to heal it by."""
+        return self._faults.order(fault)
+
+    def heal(self, number: int | None = None) -> None:
+        """Cancel a fault, or all.
+
+        Raises:
+            UnknownInSandboxError: when none has that number.
+        """
+        self._faults.cancel(number)
+
+    @property
+    def faults(self) -> tuple[Ordered, ...]:
+        """The faults on order, and how often each has struck."""
+        return self._faults.orders()
 
     def wait(self) -> None:
         """Block until the server stops by itself, which it does only on a fault."""
@@ -169,6 +184,7 @@ class Sandbox:
     def _serve(self, application: ASGIApp, listening: socket.socket, starting: ExitStack) -> None:
         config = uvicorn.Config(
             application,
+            http=Wire,
             log_config=None,
             access_log=False,
             lifespan="off",

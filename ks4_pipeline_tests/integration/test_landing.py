@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.ees.errors import EesAnswerError, EesStatusError, EesTransferError, EesUnavailableError
 from ks4_pipeline.landing import LandingError
 from ks4_pipeline.run import Outcome
-from ks4_pipeline.sandbox import Sandbox
+from ks4_pipeline.sandbox import Fault, FaultKind, Sandbox
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline_tests.publisher import Edition, answering, describe, id_of, load, packed, pipeline_for, scored
 
@@ -132,18 +133,34 @@ class TestTheManifest:
         assert pipeline.landing.versions(data_set) == (ONE,)
         assert not (folder / "strange.txt").exists()
 
-    def test_what_a_killed_process_left_half_fetched_is_removed(self, serve, tmp_path):
+    def test_what_a_killed_process_left_unfinished_is_removed_and_what_a_living_one_works_on_is_not(
+        self, serve, tmp_path
+    ):
         _, _, pipeline = serve()
-        gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-        dead, alive = int(gone.stdout), os.getppid()
-        for pid in (dead, alive):
-            (tmp_path / "data" / "landing" / "d" / f".incoming-{pid}-0.9").mkdir(parents=True)
-        (tmp_path / "data" / "observations" / "d").mkdir(parents=True)
-        for kind in ("typed", "plain", "typed.settled"):
-            (tmp_path / "data" / "observations" / "d" / f".0.9.{dead}.{kind}").write_bytes(b"half")
-        load(pipeline)
-        hidden = [path.name for path in (tmp_path / "data").rglob(".*")]
-        assert hidden == [f".incoming-{alive}-0.9"], "that one may still be at work"
+        folders = [tmp_path / "data" / kind / "d" for kind in ("landing", "observations")]
+        code = (
+            "import os, pathlib, sys\nfrom ks4_pipeline import unfinished\n"
+            "with unfinished.room(pathlib.Path(sys.argv[1])) as room:\n"
+            "    (room / 'half').write_text('half')\n    print(room, flush=True)\n    sys.stdin.read()\n    os._exit(9)"
+        )
+        with ExitStack() as stack:
+            living = []
+            for folder in folders:
+                folder.mkdir(parents=True)
+                command = [sys.executable, "-c", code, str(folder)]
+                dying, working = (
+                    stack.enter_context(
+                        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                    )
+                    for _ in range(2)
+                )
+                assert dying.stdout.readline()
+                living.append(Path(working.stdout.readline().strip()))
+                dying.kill()
+                dying.wait()
+                assert len(list(folder.glob(".unfinished-*/half"))) == 2
+            load(pipeline)
+            assert sorted((tmp_path / "data").rglob(".*/half")) == sorted(room / "half" for room in living)
 
     def test_a_manifest_about_another_data_set_is_an_error(self, serve, tmp_path):
         _, data_set, pipeline = serve()
@@ -167,7 +184,7 @@ DAMAGED = {
     "second member cut": (sized(BODY + BODY[:30]), "ends before its end mark"),
     "not announced as gzip": ((CSV.encode(), headers(content_encoding=None, content_length=None)), "Encoding 'none'"),
     "another encoding": ((BODY, headers(content_encoding="br")), "Encoding 'br'"),
-    "more announced than sent": ((BODY, headers(content_length=str(len(BODY) + 5))), "the download broke off"),
+    "more announced than sent": ((BODY, headers(content_length=str(len(BODY) + 5))), "broke off after"),
     "another version": (
         (BODY, headers(content_disposition=f"attachment; filename={id_of('d')}_v1.0.1.csv")),
         f"asked for version 1.0 ({NAME}), and was served '{id_of('d')}_v1.0.1.csv'",
@@ -213,7 +230,7 @@ def test_what_is_unusual_and_whole_lands_byte_for_byte(serve, answer):
 
 def test_a_download_cut_short_fails_that_version_alone_and_the_next_run_loads_it(serve):
     sandbox, data_set, pipeline = serve(editions=[Edition(f"1.{n}", scored(str(n), "c")) for n in range(3)])
-    sandbox.truncate(data_set.id, "1.1", 60)
+    sandbox.fail(Fault(kind=FaultKind.CUT, path="*/csv", query="*Version=1.1", after_bytes=60))
     report = load(pipeline)
     assert [(str(o.version), o.outcome) for o in report.outcomes] == [
         ("1.0", Outcome.LOADED), ("1.1", Outcome.FAILED), ("1.2", Outcome.LOADED),
@@ -221,7 +238,7 @@ def test_a_download_cut_short_fails_that_version_alone_and_the_next_run_loads_it
     assert report.exit_code == 1
     assert "broke off" in report.outcomes[1].message
     assert pipeline.landing.versions(data_set) == (VersionNumber(1, 0), VersionNumber(1, 2))
-    sandbox.truncate(data_set.id, "1.1", None)
+    sandbox.heal()
     assert load(pipeline).exit_code == 0
     assert len(pipeline.in_force()["d"]) == 3
 
@@ -244,7 +261,8 @@ REFUSALS = {
     "500 empty": (broken(500), EesUnavailableError, "HTTP 500 Internal Server Error - the server sent no explanation."),
     "504 of the gateway": (broken(504, b"<h1>504</h1>"), EesUnavailableError, "HTTP 504 Gateway Timeout"),
     "429": (broken(429, b"slow down"), EesUnavailableError, "HTTP 429"),
-    "said to be gzip": (broken(404, HTML, content_encoding="gzip"), EesTransferError, "could not be decoded"),
+    "said to be gzip": (broken(404, HTML, content_encoding="gzip"), EesStatusError, "sent no explanation."),
+    "said to be brotli": (broken(404, b"\x0b\x02\x80", content_encoding="br"), EesStatusError, "HTTP 404"),
 }  # fmt: skip
 
 
@@ -392,6 +410,7 @@ def test_the_client_names_itself_and_accepts_anything(serve):
     land(pipeline, data_set)
     assert len(seen) == 4
     assert {sent[b"accept"] for sent in seen} == {b"*/*"}
+    assert {sent[b"accept-encoding"] for sent in seen} == {b"gzip"}
     assert all(sent[b"user-agent"].startswith(f"ks4_pipeline/{__version__}".encode()) for sent in seen)
 
 

@@ -568,7 +568,7 @@ class TestRebuild:
         load(pipeline)
         landing = tmp_path / "data" / "landing"
         shutil.copytree(landing / "d" / "1.0", landing / "d" / "1.0 (copy)")
-        shutil.copytree(landing / "d" / "1.0", landing / "d" / ".incoming-999999999-1.0")
+        shutil.copytree(landing / "d" / "1.0", landing / "d" / ".unfinished-0123456789abcdef")
         shutil.copytree(landing / "d", landing / "d (copy)")
         assert rebuild(pipeline).exit_code == 0
         assert list(pipeline.in_force()) == ["d"]
@@ -618,3 +618,15 @@ def test_the_order_of_rows_is_that_of_the_file_also_in_a_large_one(tmp_path):
     ) == [(0,)]
     assert ask(pipeline, "SELECT count(*), max(score) FROM d.v1_0_0") == [(count, count - 1.0)]
     assert HEADER.endswith("score")
+
+
+def test_figures_of_another_publisher_are_never_put_beside_those_that_are_here(tmp_path: Path) -> None:
+    data_set = describe(tmp_path / "published", "d", Edition("1.0", scored("1")))
+    with Sandbox(tmp_path / "published") as sandbox:
+        load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
+    before = (tmp_path / "data" / "warehouse.duckdb").read_bytes()
+    with Sandbox(tmp_path / "published") as sandbox:  # the same stand-in on another port is the same publisher
+        assert load(pipeline_for(tmp_path / "data", sandbox.url, data_set)).exit_code == 0
+    with pytest.raises(ConfigurationError, match=r"holds d from a stand-in.*give another KS4_DATA_DIR"):
+        load(pipeline_for(tmp_path / "data", "https://api.example.org/statistics", data_set))
+    assert (tmp_path / "data" / "warehouse.duckdb").read_bytes() == before

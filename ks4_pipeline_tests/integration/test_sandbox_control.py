@@ -190,7 +190,7 @@ def test_the_admin_api_publishes_the_next_version_until_none_is_held(sandbox):
         ("POST", f"/data-sets/{ID}/versions/seven/publish", 400, "not an exact version number"),
         ("POST", f"/data-sets/{ID}/versions/1.0/publish", 409, "already out"),
         ("POST", f"/data-sets/{ID}/versions/1.1/withdraw", 409, "publish it first"),
-        ("POST", f"/data-sets/{ID}/versions/1.0/truncate", 400, "after_bytes"),
+        ("DELETE", "/faults/1", 404, "no fault 1"),
         ("POST", f"/data-sets/{ID}/versions/1.0/explode", 404, "Not Found"),
         ("GET", f"/data-sets/{ID}/publish-next", 405, "Method Not Allowed"),
         ("GET", "", 404, "Not Found"),

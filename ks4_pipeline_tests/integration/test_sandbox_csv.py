@@ -1,4 +1,4 @@
-"""``/csv`` over HTTP: the publisher's bytes, always gzipped, with the headers of contract §1.5, and cut on demand."""
+"""``/csv`` over HTTP: the publisher's bytes, always gzipped, with the headers of contract §1.5."""
 
 import gzip
 import hashlib
@@ -119,51 +119,6 @@ def test_a_wrong_file_name_can_be_said_on_purpose(tmp_path, file_name, plain):
     with served(tmp_path, file_name=file_name) as sandbox:
         disposition = raw(sandbox)[0].headers["content-disposition"]
     assert disposition == f"attachment; filename={plain}; filename*=UTF-8''{quote(file_name, safe='')}"
-
-
-def cut_download(sandbox):
-    """How many bytes came, and whether the connection broke before the announced length."""
-    received, length = b"", 0
-    try:
-        with HTTP.stream("GET", f"{sandbox.url}/v1/data-sets/{ID}/csv") as response:
-            length = int(response.headers["content-length"])
-            for piece in response.iter_raw():
-                received += piece
-    except httpx.RemoteProtocolError:
-        return len(received), len(received) < length
-    return len(received), False
-
-
-def test_a_download_can_be_cut_by_the_description(tmp_path):
-    with served(tmp_path, truncate_csv={"after_bytes": 20, "times": 2}) as sandbox:
-        assert [cut_download(sandbox) for _ in range(2)] == [(20, True)] * 2
-        assert gzip.decompress(raw(sandbox)[1]) == CONTENT
-
-
-def test_a_download_can_be_cut_while_the_sandbox_runs_and_healed(tmp_path):
-    with served(tmp_path) as sandbox:
-        sandbox.truncate(ID, "1.0", 0)
-        assert [cut_download(sandbox) for _ in range(3)] == [(0, True)] * 3
-        sandbox.truncate(ID, "1.0", None)
-        assert cut_download(sandbox)[1] is False
-
-
-def test_the_admin_api_cuts_and_heals(tmp_path):
-    with served(tmp_path) as sandbox:
-        url = f"{sandbox.admin_url}/data-sets/{ID}/versions/1.0/truncate"
-        shown = HTTP.post(url, params={"after_bytes": 30, "times": 1}).json()
-        assert shown["versions"][0]["truncatedAfter"] == 30
-        assert [cut_download(sandbox)[1] for _ in range(2)] == [True, False]
-        HTTP.post(url, params={"after_bytes": 30})
-        assert "truncatedAfter" not in HTTP.delete(url).json()["versions"][0]
-        assert cut_download(sandbox)[1] is False
-
-
-def test_a_cut_longer_than_the_file_is_no_cut_in_bytes(tmp_path):
-    with served(tmp_path) as sandbox:
-        sandbox.truncate(ID, "1.0", 10_000_000)
-        length, _ = cut_download(sandbox)
-    assert length == len(gzip.compress(CONTENT, 6, mtime=0))
 
 
 def test_a_large_file_arrives_whole(tmp_path):

@@ -122,7 +122,7 @@ def test_the_graph_shows_the_way_of_a_version(ui: str, page: Page) -> None:
     page.goto(f"{ui}/locations/ks4_pipeline/asset-groups/small/lineage")
     for step in ("landing", "observations", "table", "revisions"):
         expect(page.get_by_text(step, exact=True).first).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("1 / 1 Passed").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("8 / 8 Passed").first).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_loaded_version_shows_what_it_is(ui: str, page: Page) -> None:

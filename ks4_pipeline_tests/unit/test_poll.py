@@ -13,7 +13,7 @@ from ks4_pipeline.ees.models import DataSetSummary, Page, Paging, VersionRecord
 from ks4_pipeline.landing import Listing
 from ks4_pipeline.poll import Attempts
 from ks4_pipeline.versions import Bump, VersionNumber
-from ks4_pipeline.warehouse.edition import InForce
+from ks4_pipeline.warehouse.reading import InForce
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=15)
@@ -31,7 +31,7 @@ def record(text: str, status: str = "Published", notes: str = "") -> VersionReco
 
 
 def listing(*records: VersionRecord, turn: int = 1) -> Listing:
-    return Listing(seen_at=NOON, news_at=NOON, turn=turn, summary=SUMMARY, versions=records)
+    return Listing(seen_at=NOON, news_at=NOON, turn=turn, source="here", summary=SUMMARY, versions=records)
 
 
 def page(*records: VersionRecord, total: int) -> Page[VersionRecord]:
@@ -102,11 +102,6 @@ def test_a_version_repeated_across_pages_is_one_version() -> None:
     found = poll.noted(known, SUMMARY, pages, 2, LATER)
     assert found is not None
     assert (found.versions, found.turn) == (known.versions, 2)
-
-
-def test_a_file_that_does_not_know_when_news_came_is_still_read() -> None:
-    old = listing(record("1.0")).model_dump(mode="json", by_alias=True, exclude={"news_at", "turn"})
-    assert Listing.model_validate(old).news_at == NOON
 
 
 @given(st.permutations(["1.10", "1.9", "1.1", "1.0.1", "1.0", "2.0"]))

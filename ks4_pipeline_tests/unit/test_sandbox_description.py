@@ -51,7 +51,6 @@ def test_a_description_reads_back_as_it_was_written(tmp_path):
                 "indicators": [],
                 "renamed_options": [{"filter": "b", "from": "x", "to": "y"}],
                 "renamed_locations": [{"level": "LA", "from": "E1", "to": "E2"}],
-                "truncate_csv": {"after_bytes": 10, "times": 2},
                 "preview_token": OTHER_ID,
             }
         ],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ks4_pipeline.ees.limits import Limits
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.settings import (
     DEFAULT_API_URL,
@@ -144,3 +145,25 @@ def test_a_file_inside_the_data_directory_cannot_move_it(tmp_path):
     (tmp_path / "ks4.toml").write_text('data_dir = "elsewhere"')
     with pytest.raises(ConfigurationError, match=r"ks4\.toml: data_dir cannot be set"):
         load_settings({"KS4_DATA_DIR": str(tmp_path)})
+
+
+def test_limits_have_defaults_and_each_can_be_set(read):
+    assert read("").limits == Limits()
+    limits = read("[limits]\nmax_download_bytes = 5_000_000\nrequests_per_second = 0.5\n").limits
+    assert (limits.max_download_bytes, limits.requests_per_second) == (5_000_000, 0.5)
+    assert limits.max_csv_bytes == Limits().max_csv_bytes
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("max_csv_bytes = 0", "limits.max_csv_bytes: Input should be greater than or equal to 1"),
+        ('max_json_bytes = "64 MB"', "limits.max_json_bytes: Input should be a valid integer"),
+        ("requests_per_second = nan", "limits.requests_per_second: Input should be"),
+        ("download_seconds = 0", "limits.download_seconds: Input should be greater than 0"),
+        ("max_bytes = 1", "limits.max_bytes: unknown key"),
+    ],
+)
+def test_a_limit_that_cannot_be_used_is_named(read, line, said):
+    with pytest.raises(ConfigurationError, match=said):
+        read(f"[limits]\n{line}\n")

@@ -1,0 +1,77 @@
+"""Unpacks gzip as it comes, in portions of bounded size, and stops where it comes to more than is taken."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from ks4_pipeline.ees.errors import EesTooLargeError, EesTransferError
+
+_PORTION = 1 << 20
+_RATIO_COUNTS_FROM = 100_000_000
+
+
+class Gunzip:
+    """Decodes gzip members one after the other; zlib checks each member's length and CRC.
+
+    Args:
+        url: where the bytes come from, for the errors.
+        most: how many unpacked bytes are taken.
+        setting: the key of ``[limits]`` that says so.
+        ratio: how many times its packed size the content may come to, once it is large.
+    """
+
+    def __init__(self, url: str, most: int, setting: str, ratio: int | None = None) -> None:
+        self._url = url
+        self._most = most
+        self._setting = setting
+        self._ratio = ratio
+        self._member = zlib.decompressobj(wbits=31)
+        self._begun = False
+        self._taken = self._given = 0
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The unpacked bytes of the next packed ones.
+
+        Raises:
+            EesTransferError: when they are damaged.
+            EesTooLargeError: when they come to too much; at most one portion has been unpacked beyond.
+        """
+        self._taken += len(chunk)
+        while chunk:
+            if self._member.eof:
+                self._member = zlib.decompressobj(wbits=31)
+            try:
+                portion = self._member.decompress(chunk, _PORTION)
+            except zlib.error as error:
+                raise EesTransferError(self._url, f"the gzip body is damaged ({error}).") from error
+            self._begun = True
+            chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            if portion:
+                self._given += len(portion)
+                self._check()
+                yield portion
+
+    def finish(self) -> None:
+        """Make sure that the last member is whole.
+
+        Raises:
+            EesTransferError: when it is not.
+        """
+        if not (self._begun and self._member.eof):
+            raise EesTransferError(self._url, "the gzip body ends before its end mark: the download was cut short.")
+
+    def _check(self) -> None:
+        if self._given > self._most:
+            raise too_large(self._url, f"unpacks to more than {self._most:,} bytes", self._setting)
+        if self._ratio and self._given > max(_RATIO_COUNTS_FROM, self._ratio * self._taken):
+            raise too_large(
+                self._url, f"unpacks to more than {self._ratio} times its size, as a bomb does", "max_csv_ratio"
+            )
+
+
+def too_large(url: str, what: str, setting: str) -> EesTooLargeError:
+    """The error for an answer that is more than we take; ``setting`` is the key that says how much that is."""
+    return EesTooLargeError(
+        url, f"the answer {what}, and is not read further. Where that is right, raise {setting} in [limits]."
+    )
