@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 
 from ks4_pipeline import poll
 from ks4_pipeline.ees.client import EesClient
-from ks4_pipeline.errors import Ks4Error
+from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.landing import Landed, Landing, LandingError, Listing, Progress, Refetched, Refusal
 from ks4_pipeline.observations import Observations, ObservationsStore
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import Addition, Attempt, InForce, count_rows, loaded_versions, publish
+from ks4_pipeline.warehouse.edition import Addition, Attempt, publish
 from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.reading import InForce, count_rows, loaded_versions
 
 
 class NotLandedError(Ks4Error):
@@ -34,7 +36,7 @@ class Pipeline:
 
     Args:
         settings: where things are and which data sets are followed.
-        connect: makes the API client; replaceable in tests.
+        connect: makes the API client; replaceable in tests. By default one with the limits of the settings.
         clock: tells the time.
     """
 
@@ -42,14 +44,14 @@ class Pipeline:
         self,
         settings: Settings,
         *,
-        connect: Callable[[str], EesClient] = EesClient,
+        connect: Callable[[str], EesClient] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings = settings
         self.landing = Landing(settings.landing_dir)
         self.observations = ObservationsStore(settings.observations_dir)
         self.warehouse = WarehouseFile(settings.warehouse)
-        self._connect = connect
+        self._connect = connect or partial(EesClient, limits=settings.limits)
         self._clock = clock
 
     def client(self) -> EesClient:
@@ -70,12 +72,20 @@ class Pipeline:
 
         Raises:
             EesError: when the API gives no usable answer; what was remembered stays.
+            ConfigurationError: when what is here came from another API: test data must not stand beside live ones.
         """
         known = self._known(data_set)
+        if known and known.source != self.settings.source:
+            raise ConfigurationError(
+                f"{self.settings.data_dir} holds {data_set.name} from {known.source}, and the configuration asks "
+                f"{self.settings.source}. Two sources must not stand in one warehouse: give another KS4_DATA_DIR."
+            )
         listing = self._glance(client, data_set, known) if known and not whole else None
         if listing is None:
             summary, versions = client.data_set(data_set.id).model, client.versions(data_set.id)
-            listing = poll.dated(known, summary, versions, poll.SUMMARY, self._clock())
+            listing = poll.dated(
+                known, summary, versions, turn=poll.SUMMARY, now=self._clock(), source=self.settings.source
+            )
         self.landing.remember(data_set, listing)
         return listing
 

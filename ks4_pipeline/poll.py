@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from ks4_pipeline.ees.models import DataSetSummary, Page, VersionRecord
 from ks4_pipeline.landing import Listing
 from ks4_pipeline.versions import Bump, VersionNumber
-from ks4_pipeline.warehouse.edition import InForce
+from ks4_pipeline.warehouse.reading import InForce
 
 SUMMARY = 1
 """The turn of the data set's summary: page 1 of the versions list is read at every look and needs no turn."""
@@ -39,16 +39,22 @@ def noted(
         if not same_members(known, page):
             return None
         records.update({record.version: record for record in page.results})
-    return dated(known, summary, tuple(records.values()), turn, now)
+    return dated(known, summary, tuple(records.values()), turn=turn, now=now, source=known.source)
 
 
 def dated(
-    known: Listing | None, summary: DataSetSummary, versions: tuple[VersionRecord, ...], turn: int, now: datetime
+    known: Listing | None,
+    summary: DataSetSummary,
+    versions: tuple[VersionRecord, ...],
+    *,
+    turn: int,
+    now: datetime,
+    source: str,
 ) -> Listing:
     """The list as seen now, with the time when anything last differed."""
     is_news = known is None or (summary, versions) != (known.summary, known.versions)
     news_at = now if known is None or is_news else known.news_at
-    return Listing(seen_at=now, news_at=news_at, turn=turn, summary=summary, versions=versions)
+    return Listing(seen_at=now, news_at=news_at, turn=turn, source=source, summary=summary, versions=versions)
 
 
 def missing(listing: Listing, in_force: Collection[VersionNumber]) -> list[VersionNumber]:

@@ -21,7 +21,8 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import Addition, Attempt, InForce, publish, refuse_foreign
+from ks4_pipeline.warehouse.edition import Addition, Attempt, publish, refuse_foreign
+from ks4_pipeline.warehouse.reading import InForce
 
 Finished = tuple[Landed, Observations]
 

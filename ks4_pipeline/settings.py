@@ -16,12 +16,15 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ks4_pipeline.ees.limits import Limits
 from ks4_pipeline.errors import ConfigurationError
 
 DEFAULT_API_URL = "https://api.education.gov.uk/statistics"
 DEFAULT_NAME = "ks4_national"
 DEFAULT_ID = "019d4320-2bde-7059-8d7a-b685013eb1e6"
 
+STAND_IN = "a stand-in on this machine"
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 _ENVIRONMENT = {
     "KS4_API_URL": "api_url",
     "KS4_DATA_DIR": "data_dir",
@@ -113,6 +116,7 @@ class Settings(BaseModel):
         max_attempts: how many runs of one version may fail before the sensors leave it to a person or to the daily
             reconciliation.
         alert_webhook: an address that gets ``{"text": ...}`` posted for each failed run; none by default.
+        limits: the table ``[limits]``: how much of an answer is taken, for how long, and how often is asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -124,6 +128,7 @@ class Settings(BaseModel):
     poll_minutes: Annotated[float, Field(gt=0, le=1440, allow_inf_nan=False)] = 15
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     alert_webhook: Annotated[str, AfterValidator(_checked_webhook)] | None = Field(default=None, repr=False)
+    limits: Limits = Limits()
 
     @field_validator("data_sets", mode="before")
     @classmethod
@@ -161,6 +166,12 @@ class Settings(BaseModel):
                 return data_set
         followed = ", ".join(data_set.name for data_set in self.data_sets)
         raise ConfigurationError(f"No data set is followed under the name {name!r}. Followed: {followed}.")
+
+    @property
+    def source(self) -> str:
+        """Which publisher the API is: its address, or for stand-ins on this machine, whatever their port, one word."""
+        host = urlsplit(self.api_url).hostname
+        return STAND_IN if host in _THIS_MACHINE else self.api_url
 
     @property
     def landing_dir(self) -> Path:

@@ -23,7 +23,7 @@ from ks4_pipeline.orchestration.runs import attempts_at
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import InForce
+from ks4_pipeline.warehouse.reading import InForce
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 

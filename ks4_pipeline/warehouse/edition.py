@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import duckdb
 
 from ks4_pipeline.audit import Seen, audit
-from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.landing import Landed, Listing
 from ks4_pipeline.observations import Observations
@@ -22,8 +20,8 @@ from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import catalogue, channels, history, long, revisions, schema, tables
 from ks4_pipeline.warehouse.comparison import Comparison
-from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
-from ks4_pipeline.warehouse.sql import qualified
+from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.reading import data_set_ids
 
 
 class ForeignSchemaError(ConfigurationError):
@@ -55,52 +53,6 @@ class Addition:
     versions: Sequence[tuple[Landed, Observations]] = ()
 
 
-@dataclass(frozen=True)
-class InForce:
-    """What the published warehouse holds of one version."""
-
-    version: VersionNumber
-    csv_sha256: str
-    status: str
-    withdrawn: datetime | None
-    notes: str
-    release: str | None
-    published: datetime | None
-    rows: int
-    channels: tuple[str, ...]
-
-    def agrees_with(self, record: VersionRecord | None) -> bool:
-        """Whether the publisher still says the same of it; None: that he does not list it."""
-        if record is None:
-            return self.status == catalogue.UNLISTED
-        release = record.release.title if record.release else None
-        return (self.status, self.withdrawn, self.notes, self.release, self.published) == (
-            record.status,
-            record.withdrawn,
-            record.notes,
-            release,
-            record.published,
-        )
-
-
-def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, InForce]]:
-    """By data set, the versions that have a table in the published warehouse; empty before the first edition."""
-    if not warehouse.exists():
-        return {}
-    rows = _ask(
-        warehouse,
-        "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, published, rows, channels "
-        f'FROM {schema.VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch',
-    )
-    found: dict[str, dict[VersionNumber, InForce]] = {}
-    for data_set, number, sha256, status, withdrawn, notes, release, published, count, shown in rows:
-        version = VersionNumber.parse(number)
-        found.setdefault(data_set, {})[version] = InForce(
-            version, sha256, status, withdrawn, notes, release, published, count, tuple(filter(None, shown.split(",")))
-        )
-    return found
-
-
 def refuse_foreign(warehouse: WarehouseFile, data_sets: Iterable[DataSet]) -> None:
     """Make sure that the published warehouse has no name in use for another data set than the one now followed.
 
@@ -109,16 +61,9 @@ def refuse_foreign(warehouse: WarehouseFile, data_sets: Iterable[DataSet]) -> No
     """
     if not warehouse.exists():
         return
-    known = dict(_ask(warehouse, f"SELECT data_set, id FROM {schema.DATA_SETS.qualified}"))
+    known = data_set_ids(warehouse)
     for data_set in data_sets:
         _refuse_foreign(data_set, known.get(data_set.name))
-
-
-def count_rows(warehouse: WarehouseFile, name: str, version: VersionNumber) -> int:
-    """Rows of a version's table in the published warehouse."""
-    with warehouse.read() as connection:
-        row = connection.execute(f"SELECT count(*) FROM {qualified(name, version.table)}").fetchone()
-    return int(row[0]) if row else 0
 
 
 def publish(
@@ -188,17 +133,6 @@ def _with_tables(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> se
         f'SELECT version FROM {schema.VERSIONS.qualified} WHERE data_set = ? AND "table" IS NOT NULL', [data_set.name]
     ).fetchall()
     return {VersionNumber.parse(number) for (number,) in rows}
-
-
-def _ask(warehouse: WarehouseFile, query: str) -> list[tuple[Any, ...]]:
-    with warehouse.read() as connection:
-        try:
-            return connection.execute(query).fetchall()
-        except duckdb.Error as error:
-            raise WarehouseError(
-                f"{warehouse.path} has no catalogue that can be read ({error}). Move it away; ks4 rebuild makes it "
-                "anew from the landing folder."
-            ) from error
 
 
 def _known_id(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> str | None:

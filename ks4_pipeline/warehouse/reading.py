@@ -5,24 +5,84 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import duckdb
 
+from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.quality import CheckResult, Severity
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare
-from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.catalogue import UNLISTED
+from ks4_pipeline.warehouse.comparison import CLASSES, Comparison, compare
+from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
 from ks4_pipeline.warehouse.revisions import TABLE, names_of
-from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS
+from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS, DATA_SETS, VERSIONS
 from ks4_pipeline.warehouse.sql import qualified
-
-__all__ = ["RESULT", "Change", "NotLoadedError", "change_of", "checks_of", "differences"]
 
 
 class NotLoadedError(Ks4Error):
     """A version was asked for that has no table in the warehouse."""
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What the published warehouse holds of one version."""
+
+    version: VersionNumber
+    csv_sha256: str
+    status: str
+    withdrawn: datetime | None
+    notes: str
+    release: str | None
+    published: datetime | None
+    rows: int
+    channels: tuple[str, ...]
+
+    def agrees_with(self, record: VersionRecord | None) -> bool:
+        """Whether the publisher still says the same of it; None: that he does not list it."""
+        if record is None:
+            return self.status == UNLISTED
+        release = record.release.title if record.release else None
+        return (self.status, self.withdrawn, self.notes, self.release, self.published) == (
+            record.status,
+            record.withdrawn,
+            record.notes,
+            release,
+            record.published,
+        )
+
+
+def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, InForce]]:
+    """By data set, the versions that have a table in the published warehouse; empty before the first edition."""
+    if not warehouse.exists():
+        return {}
+    rows = _ask(
+        warehouse,
+        "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, published, rows, channels "
+        f'FROM {VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch',
+    )
+    found: dict[str, dict[VersionNumber, InForce]] = {}
+    for data_set, number, sha256, status, withdrawn, notes, release, published, count, shown in rows:
+        version = VersionNumber.parse(number)
+        found.setdefault(data_set, {})[version] = InForce(
+            version, sha256, status, withdrawn, notes, release, published, count, tuple(filter(None, shown.split(",")))
+        )
+    return found
+
+
+def data_set_ids(warehouse: WarehouseFile) -> dict[str, str]:
+    """The publisher's id of each data set in the published warehouse, by its name there."""
+    return dict(_ask(warehouse, f"SELECT data_set, id FROM {DATA_SETS.qualified}"))
+
+
+def count_rows(warehouse: WarehouseFile, name: str, version: VersionNumber) -> int:
+    """Rows of a version's table in the published warehouse."""
+    with warehouse.read() as connection:
+        row = connection.execute(f"SELECT count(*) FROM {qualified(name, version.table)}").fetchone()
+    return int(row[0]) if row else 0
 
 
 @dataclass(frozen=True)
@@ -92,7 +152,10 @@ def checks_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> di
 def differences(
     warehouse: WarehouseFile, name: str, old: VersionNumber, new: VersionNumber
 ) -> Iterator[tuple[Comparison, duckdb.DuckDBPyConnection]]:
-    """Compare any two loaded versions: the comparison, and a connection whose table :data:`RESULT` has the rows.
+    """Compare any two loaded versions.
+
+    Yields:
+        The comparison, and a connection with its rows in :data:`ks4_pipeline.warehouse.comparison.RESULT`.
 
     Raises:
         NotLoadedError: when one of them has no table in the warehouse.
@@ -105,3 +168,14 @@ def differences(
                 raise NotLoadedError(f"{name} has no table of version {version}. Loaded versions: {loaded}.")
         pair = {version: columns[version] for version in (old, new)}
         yield compare(connection, name, old, new, names_of(pair)), connection
+
+
+def _ask(warehouse: WarehouseFile, query: str) -> list[tuple[Any, ...]]:
+    with warehouse.read() as connection:
+        try:
+            return connection.execute(query).fetchall()
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"{warehouse.path} has no catalogue that can be read ({error}). Move it away; ks4 rebuild makes it "
+                "anew from the landing folder."
+            ) from error
