@@ -1,4 +1,4 @@
-"""Dagster as a user runs it, for tests: ``dagster dev`` with its daemon, web server, code server and run processes.
+"""``ks4 dev`` as a user runs it, for tests: Dagster's daemon, web server, code server and run processes.
 
 Nothing of it is replaced. A test waits for what it wants to see and never for a length of time.
 """
@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -44,7 +45,7 @@ def wait_for(what: str, look: Callable[[], Found | None], within: float = DEADLI
 
 
 class DagsterDev:
-    """``dagster dev`` on a data directory, while the ``with`` block runs.
+    """``ks4 dev`` on a data directory, while the ``with`` block runs.
 
     Args:
         settings: where and which data sets; written to ``ks4.toml`` for the processes.
@@ -65,7 +66,6 @@ class DagsterDev:
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("KS4_", "DAGSTER_"))},
             "KS4_DATA_DIR": str(settings.data_dir),
-            "KS4_SENSORS": "running",
             "DAGSTER_HOME": str(self.home),
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,12 +82,12 @@ class DagsterDev:
         self.stop()
 
     def start(self) -> None:
-        """Start it, as a process group of its own."""
+        """Start it, as a session of its own."""
         assert prepare(self.settings) == self.home.resolve()
-        command = [sys.executable, "-m", "dagster", "dev", "-m", "ks4_pipeline.definitions", "-d", str(self.home)]
+        command = [sys.executable, "-c", "from ks4_pipeline.cli import main; main()", "dev"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "-h", "127.0.0.1", "-p", str(self._port)],
+                [*command, "--port", str(self._port)],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -107,8 +107,9 @@ class DagsterDev:
     def kill(self) -> None:
         """What a power cut does to it: every process of it is gone at once."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            for pid in _session(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 
@@ -190,6 +191,16 @@ class DagsterDev:
         """Wait until exactly these versions are loaded: ``v1_0_1="latest,v1,v1_0"``."""
         wanted = {str(VersionNumber(*map(int, name[1:].split("_")))): shown for name, shown in channels.items()}
         wait_for(f"{wanted} in the warehouse, there is {self.loaded()}", lambda: self.loaded() == wanted)
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of a session: everything that was started in it, whatever its process group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(path.name)) == leader:
+                found.append(int(path.name))
+    return found
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""The promises of the automation, with ``dagster dev`` really running and nothing in between."""
+"""The promises of the automation, with ``ks4 dev`` really running and nothing in between."""
 
 from __future__ import annotations
 
