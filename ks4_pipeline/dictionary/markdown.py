@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ks4_pipeline.dictionary.document import Block, Bullets, Cell, Code, Document, Inline, Paragraph, Query, Table
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # where a backslash before < is no escape, an entity still is
-_MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
-_BEGINS_BLOCK = re.compile(r"(\d+)?([-+#=.)])")
+_MARKUP = re.compile(r"[\\`*\[\]|~$#]|(?<![^\W_])_|_(?![^\W_])")
+_BEGINS_BLOCK = re.compile(r"^ ?(\d*)([-+=.)])")
 _SIMPLE_CODE = re.compile(r"[^`|\\<>&\s]+( [^`|\\<>&\s]+)*")
 _FENCE = re.compile(r"`{3,}")
 
@@ -29,28 +29,25 @@ def render(document: Document) -> str:
 def _block(block: Block) -> list[str]:
     match block:
         case Paragraph(parts):
-            return [_BEGINS_BLOCK.sub(r"\1\\\2", _inlines(parts), count=1) if _opens(parts) else _inlines(parts)]
+            return [_line(parts)]
         case Bullets(items):
-            return [f"- {_inlines(item)}" for item in items]
+            return [f"- {_line(item)}" for item in items]
         case Query(sql):
-            fence = "`" * max(3, *(len(run) + 1 for run in _FENCE.findall(sql)), 3)
+            fence = "`" * max([3, *(len(run) + 1 for run in _FENCE.findall(sql))])
             return [f"{fence}sql", *sql.splitlines(), fence]
         case Table(_, headers, rows, numeric):
             rules = ["---:" if place in numeric else "---" for place in range(len(headers))]
-            return [_row(headers), _row(rules, markup=True), *map(_row, rows)]
+            return [_row(headers), _row(rules), *map(_row, rows)]
 
 
-def _opens(parts: Sequence[Inline]) -> bool:
-    """Whether a paragraph begins like a list, a heading or a rule."""
-    return isinstance(parts[0], str) and _BEGINS_BLOCK.match(parts[0].lstrip()) is not None
+def _line(parts: Sequence[Inline]) -> str:
+    """A line that begins no list and no rule, whatever its first words are."""
+    return _BEGINS_BLOCK.sub(r"\1\\\2", _inlines(parts))
 
 
-def _row(cells: Sequence[Cell], *, markup: bool = False) -> str:
-    return f"| {' | '.join(str(cell) if markup else _cell(cell) for cell in cells)} |"
-
-
-def _cell(cell: Cell) -> str:
-    return _inlines(cell if isinstance(cell, tuple) else (cell,))
+def _row(cells: Sequence[Cell]) -> str:
+    texts = (_inlines(cell if isinstance(cell, tuple) else (cell,)) for cell in cells)
+    return f"| {' | '.join(texts)} |"
 
 
 def _inlines(parts: Sequence[Inline]) -> str:
