@@ -161,7 +161,7 @@ def _tables_and_views(dictionary: Dictionary) -> Section:
 
 
 def _how_to_use(dictionary: Dictionary) -> Section:
-    """What the views are for, and how to join them; only those that are there."""
+    """What the views are for and how to join them, with queries of those that are there."""
     schema, described = dictionary.data_set, dictionary.described
     there = {relation.name: relation for relation in dictionary.relations}
     items = _HOW_TO_USE.replace("TABLE", described.name).split("\n\n")
@@ -224,7 +224,7 @@ def _indicators(dictionary: Dictionary) -> Section:
                 f"{figures.count:,}" if figures else "text",
                 _number(figures.lowest) if figures else "",
                 _number(figures.highest) if figures else "",
-                _listed(f"{marker} {count:,}" for marker, count in column.markers) or "none",
+                ", ".join(f"{marker} {count:,}" for marker, count in column.markers) or "none",
             )
         )
     headers = ("Column", "Label", "Unit", "Decimals", "Figures", "Lowest", "Highest", "Markers seen")
@@ -357,10 +357,6 @@ def _codes(names: Iterable[str]) -> tuple[Inline, ...]:
 
 def _code(text: str) -> Cell:
     return Code(text) if text else ""
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(texts)
 
 
 def _number(value: float | None) -> str:

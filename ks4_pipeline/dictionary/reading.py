@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -256,9 +257,8 @@ class _Reader:
             f"FROM {VERSIONS.qualified} WHERE data_set = $data_set AND version = $version"
         )
         shown = tuple(filter(None, channels.split(",")))
-        return VersionFacts(
-            number, bump, status, published, withdrawn, release or "", notes or "", rows, csv_sha256, shown
-        )
+        moments = (_in_utc(published), _in_utc(withdrawn))
+        return VersionFacts(number, bump, status, *moments, release or "", notes or "", rows, csv_sha256, shown)
 
     def _levels(self) -> tuple[Level, ...]:
         places: dict[str, list[Place]] = {}
@@ -298,6 +298,11 @@ class _Reader:
         )
         columns = tuple(name for name, *_ in found.description or ())
         return Rows(columns, tuple(tuple("" if v is None else str(v) for v in row) for row in found.fetchall()))
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    """DuckDB gives moments in the time zone of the machine; a date must not depend on it."""
+    return moment.astimezone(UTC) if moment else None
 
 
 def _counted_like(described: Relation, other: Relation) -> Relation:

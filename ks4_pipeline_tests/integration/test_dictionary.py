@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -401,6 +402,15 @@ class TestTheCommand:
     def test_a_version_or_channel_can_be_chosen(self):
         told = CliRunner().invoke(app, ["dictionary", "--data-set", FOLDER, "--version", "v1_0"])
         assert "| Version described | 1.0.1 (patch), Published |" in told.stdout
+
+    @pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+    def test_it_is_the_same_in_every_time_zone(self, demo, zone):
+        script = "from ks4_pipeline.cli import main; main()"
+        told = subprocess.run(
+            [sys.executable, "-c", script, "dictionary", "--data-set", FOLDER],
+            capture_output=True, text=True, timeout=60, check=True, env={**os.environ, "TZ": zone},
+        )  # fmt: skip
+        assert told.stdout == as_markdown(document(demo))
 
     def test_only_html_needs_jinja(self, data_dir):
         script = (
