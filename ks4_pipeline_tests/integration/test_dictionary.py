@@ -32,7 +32,7 @@ from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_ks4
 from ks4_pipeline.settings import DataSet
-from ks4_pipeline_tests.publisher import KEYS, Edition, describe, load, pipeline_for, quoted
+from ks4_pipeline_tests.publisher import KEYS, Edition, describe, load, pipeline_for, quoted, rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -190,6 +190,27 @@ class TestTheWhole:
         assert revisions["ethnicity_major"].description.startswith("Ethnicity.")
         assert revisions["new_value"].role == ""
 
+    def test_a_new_label_reaches_the_columns_across_versions(self, tmp_path):
+        renamed = [{"column": "grp", "label": "Care group"}]
+        editions = (
+            Edition("1.0", rows("CLA,10,17.3")),
+            Edition("1.0.1", rows("CLA,10,17.4"), {"held": True}),
+            Edition("1.0.2", rows("CLA,10,17.4", "CINO,5,c"), {"held": True, "filters": renamed}),
+        )
+        data_set = describe(tmp_path / "root", "small", *editions)
+        with Sandbox(tmp_path / "root") as sandbox:
+            pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+            for _ in editions:  # one load each: the tables across versions are kept and brought up to date
+                assert load(pipeline).exit_code == 0
+                sandbox.publish_next(data_set.id)
+        with duckdb.connect(tmp_path / "data" / "warehouse.duckdb", read_only=True) as connection:
+            found = read(connection, "small", "1.0.2")
+        for name in ("revisions", "history", "latest_long"):
+            (relation,) = (relation for relation in found.relations if relation.name == name)
+            (column,) = (column for column in relation.columns if column.name == "grp")
+            assert column.label == "Care group"
+            assert column.description.startswith("Care group. 2 options."), name
+
     def test_notes_of_the_catalogue_are_shown_whatever_their_columns(self, demo):
         noted = replace(demo, notes=Rows(("kind", "text"), (("break", "Do not | compare."),)))
         assert "| break | Do not \\| compare. |" in as_markdown(document(noted))
@@ -236,14 +257,14 @@ class TestMarkdown:
 
     def test_every_row_has_as_many_cells_as_its_table(self, dictionary):
         lines = as_markdown(document(dictionary)).splitlines()
-        rows = [len(cells) for cells in markdown_rows("\n".join(lines))]
+        found = [len(cells) for cells in markdown_rows("\n".join(lines))]
         expected = [
             len(row)
             for block in blocks(dictionary)
             if hasattr(block, "rows")
             for row in (block.headers, *block.rows)
         ]  # fmt: skip
-        assert rows == expected
+        assert found == expected
 
 
 class TestHtml:
