@@ -60,6 +60,11 @@ class UnifiedColumn:
         """The name of its flag column."""
         return self.name + FLAG_SUFFIX
 
+    @property
+    def newest(self) -> VersionNumber:
+        """The newest version that has it."""
+        return max(self.names)
+
 
 def unify(
     versions: Mapping[VersionNumber, Sequence[StoredColumn]], reserved: Collection[str] = ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -157,6 +157,24 @@ def export(
     from ks4_pipeline.cli import export as exporting
 
     exporting.export(data_set, version, parquet=parquet, csv=csv, as_published=as_published)
+
+
+@app.command()
+def dictionary(
+    data_set: Annotated[str | None, typer.Option(metavar="NAME", help="Needed when there are several.")] = None,
+    version: Annotated[
+        str, typer.Option(metavar="V", help="The version or channel to describe in depth, with counts of cells.")
+    ] = "latest",
+    form: Annotated[
+        Literal["markdown", "html", "frictionless"] | None,
+        typer.Option("--format", help="Left out: as the file's name says, .html or .json; else markdown."),
+    ] = None,
+    output: Annotated[str, typer.Option(metavar="PATH", help="Where to write it; - for standard output.")] = "-",
+) -> None:
+    """Say what every table and column is: labels, units, options, markers, and how to join them."""
+    from ks4_pipeline.cli import dictionary as describing
+
+    describing.dictionary(data_set, version, form=form, output=output)
 
 
 @app.command()

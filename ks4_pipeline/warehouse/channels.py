@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from ks4_pipeline.ees.models import VersionRecord
+from ks4_pipeline.identity import UnifiedColumn
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.schema import VERSIONS
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
@@ -76,6 +77,14 @@ class Comments:
         for table, column, comment in of_columns:
             columns[table][column] = comment
         return cls(dict(of_tables), columns)
+
+    @classmethod
+    def of_newest(
+        cls, connection: duckdb.DuckDBPyConnection, schema: str, columns: Collection[UnifiedColumn]
+    ) -> dict[str, str]:
+        """What the newest version that has each of these columns says of it, by the name across versions."""
+        found = cls.of(connection, schema, {column.newest.table for column in columns}).columns
+        return {column.name: found[column.newest.table][column.names[column.newest]] for column in columns}
 
 
 def _shown(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, VersionNumber]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ks4_pipeline.columns import Role
+from ks4_pipeline.columns import FILE_VERSION, Role
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.identity import UnifiedColumn
 from ks4_pipeline.places import LevelPlaces, Place, cells_of
@@ -27,7 +27,6 @@ CLASSES = ("revised", "suppressed", "released", "reflagged", "added", "removed")
 RESULT = "ks4_comparison"
 """The temporary table :func:`compare` leaves: class, key columns, indicator, old and new value, flag (and text)."""
 
-FILE_VERSION = "version"
 _TOTALS = ("total", "all pupils", "all")
 
 

@@ -9,15 +9,22 @@ import duckdb
 from ks4_pipeline.columns import Role
 from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.schema import COLUMNS, VERSIONS
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.tables import MARKERS_IN_SHORT
 
 VIEW = "history"
 MACRO = "as_of"
-_OWN = {
+OWN = {
     "data_set_version": "The version the row is of.",
     "published": "When that version was published.",
 }
+"""The columns of the view that are not the publisher's."""
+_MACRO_COMMENT = (
+    "The rows of history that stood at a moment, such as as_of('2026-06-01'): those of the newest version published by "
+    "then and not withdrawn by then. No rows before the first version."
+)
 
 
 def stored_columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[VersionNumber, list[StoredColumn]]:
@@ -39,7 +46,7 @@ def create(
     connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[VersionNumber, Sequence[StoredColumn]]
 ) -> None:
     """Make the schema's ``history`` view and ``as_of`` macro over all loaded versions."""
-    unified = unify(columns, reserved=_OWN)
+    unified = unify(columns, reserved=OWN)
     view = qualified(schema, VIEW)
     published = _publication_times(connection, schema)
     branches = [
@@ -48,19 +55,22 @@ def create(
     connection.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(branches)}")
     about = "Every loaded version, oldest first; a renamed column stands under its newest name."
     comments = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
-    for name, text in _OWN.items():
+    for name, text in OWN.items():
         comments.append(f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}")
+    newest = Comments.of_newest(connection, schema, unified)
     for column in unified:
-        comments += _column_comments(view, column)
+        comments += _column_comments(view, column, newest[column.name])
     connection.execute(";\n".join(comments))
+    macro = qualified(schema, MACRO)
     connection.execute(
-        f"CREATE OR REPLACE MACRO {qualified(schema, MACRO)}(moment) AS TABLE SELECT * FROM {view} "
+        f"CREATE OR REPLACE MACRO {macro}(moment) AS TABLE SELECT * FROM {view} "
         f"WHERE data_set_version = (SELECT version FROM {VERSIONS.qualified} "
         f'WHERE data_set = {literal(schema)} AND "table" IS NOT NULL '
         "AND published <= CAST(moment AS TIMESTAMPTZ) "
         "AND (withdrawn IS NULL OR withdrawn > CAST(moment AS TIMESTAMPTZ)) "
         "ORDER BY major DESC, minor DESC, patch DESC LIMIT 1)"
     )
+    connection.execute(f"COMMENT ON MACRO TABLE {macro} IS {literal(_MACRO_COMMENT)}")
 
 
 def _publication_times(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[VersionNumber, str]:
@@ -111,13 +121,15 @@ def select_list(column: UnifiedColumn, version: VersionNumber) -> list[str]:
     return parts
 
 
-def _column_comments(view: str, column: UnifiedColumn) -> list[str]:
+def _column_comments(view: str, column: UnifiedColumn, newest: str) -> list[str]:
+    """What the newest version with the column says of it, and which versions have it under which name."""
     earlier = sorted({name for name in column.names.values() if name != column.name})
     called = f" Called {', '.join(earlier)} in other versions." if earlier else ""
-    first, last = min(column.names), max(column.names)
-    span = f"In version {first}." if first == last else f"In versions {first} to {last}."
-    comments = [f"COMMENT ON COLUMN {view}.{identifier(column.name)} IS {literal(f'{column.role}. {span}{called}')}"]
+    first, last = min(column.names), column.newest
+    span = f"In version {first} only." if first == last else f"In versions {first} to {last}; described as in {last}."
+    about = literal(f"{newest} {span}{called}")
+    comments = [f"COMMENT ON COLUMN {view}.{identifier(column.name)} IS {about}"]
     if column.has_flag:
-        text = literal(f"Why {column.name} has no number; NULL where it has one.")
+        text = literal(f"Why {column.name} has no number; NULL where it has one. {MARKERS_IN_SHORT}")
         comments.append(f"COMMENT ON COLUMN {view}.{identifier(column.flag)} IS {text}")
     return comments

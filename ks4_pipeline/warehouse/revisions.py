@@ -12,10 +12,11 @@ from itertools import pairwise
 
 import duckdb
 
-from ks4_pipeline.columns import Role
+from ks4_pipeline.columns import FILE_VERSION, Role
 from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.comparison import CLASSES, FILE_VERSION, RESULT, Comparison, compare
+from ks4_pipeline.warehouse.channels import Comments
+from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare
 from ks4_pipeline.warehouse.schema import COMPARISONS, insert
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
@@ -111,36 +112,44 @@ def _names_moved(
 
 
 def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn]) -> None:
-    """Make the table, or give it the columns it lacks, with rows kept, in their place."""
-    keys = {
-        column.name: ("VARCHAR", f"{str(column.role).capitalize()} column of the row.")
-        for column in unified
-        if column.role is not Role.INDICATOR and column.name != FILE_VERSION
-    }
+    """Make the table, or give it the columns it lacks, with rows kept, in their place; say what the columns are."""
+    of_rows = [column for column in unified if column.role is not Role.INDICATOR and column.name != FILE_VERSION]
+    keys = {name: ("VARCHAR", text) for name, text in Comments.of_newest(connection, schema, of_rows).items()}
     has_text = any(column.role is Role.INDICATOR and not column.is_numeric for column in unified)
     wanted = _OWN | keys | _CELLS | (_TEXTS if has_text else {})
     table = qualified(schema, TABLE)
-    found = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? ORDER BY column_index",
-        [schema, TABLE],
-    ).fetchall()
-    present = [name for (name,) in found]
-    if present == list(wanted):
+    present = dict(
+        connection.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
+            "ORDER BY column_index",
+            [schema, TABLE],
+        ).fetchall()
+    )
+    comments = {name: text for name, (_, text) in wanted.items()}
+    if list(present.items()) == list(comments.items()):
         return
-    definitions = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in wanted.items())
-    if present:
-        rest = qualified(schema, f"{TABLE}_before")
-        connection.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{TABLE}_before')}")
-        connection.execute(f"CREATE TABLE {table} ({definitions})")
-        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {rest}; DROP TABLE {rest}")
-    else:
-        connection.execute(f"CREATE TABLE {table} ({definitions})")
+    if list(present) != list(wanted):
+        _make_table(connection, schema, {name: kind for name, (kind, _) in wanted.items()}, rows_kept=bool(present))
     about = "One row per changed cell between a version and the one before it, and per row added or removed."
-    comments = [f"COMMENT ON TABLE {table} IS {literal(about)}"]
-    comments += [
-        f"COMMENT ON COLUMN {table}.{identifier(name)} IS {literal(text)}" for name, (_, text) in wanted.items()
+    statements = [f"COMMENT ON TABLE {table} IS {literal(about)}"]
+    statements += [
+        f"COMMENT ON COLUMN {table}.{identifier(name)} IS {literal(text)}" for name, text in comments.items()
     ]
-    connection.execute(";\n".join(comments))
+    connection.execute(";\n".join(statements))
+
+
+def _make_table(
+    connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[str, str], *, rows_kept: bool
+) -> None:
+    table = qualified(schema, TABLE)
+    definitions = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns.items())
+    if not rows_kept:
+        connection.execute(f"CREATE TABLE {table} ({definitions})")
+        return
+    rest = qualified(schema, f"{TABLE}_before")
+    connection.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{TABLE}_before')}")
+    connection.execute(f"CREATE TABLE {table} ({definitions})")
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {rest}; DROP TABLE {rest}")
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, schema: str, *, keep: Collection[Pair]) -> None:

@@ -29,11 +29,15 @@ Columns = dict[str, tuple[str, str]]
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table of the catalogue: its name, what it is, and its columns as name -> (type, comment)."""
+    """A table of the catalogue: its name, what it is, its columns as name -> (type, comment), and its key.
+
+    The key are the columns that tell its rows apart; none are known for a log.
+    """
 
     name: str
     comment: str
     columns: Columns
+    key: tuple[str, ...] = ()
 
     @property
     def qualified(self) -> str:
@@ -57,6 +61,7 @@ DATA_SETS = Table(
         "latest_version": ("VARCHAR", "The version published last, by the publisher's word."),
         "seen_at": ("TIMESTAMPTZ", "When the publisher's list was last read before this edition."),
     },
+    key=("data_set",),
 )
 VERSIONS = Table(
     "versions",
@@ -64,15 +69,15 @@ VERSIONS = Table(
     _VERSION
     | {
         "major": ("INTEGER", "First part of the number."),
-        "minor": ("INTEGER", "Second part."),
-        "patch": ("INTEGER", "Third part; 0 when the API prints two."),
+        "minor": ("INTEGER", "Second part of the number."),
+        "patch": ("INTEGER", "Third part of the number; 0 when the API prints two."),
         "bump": ("VARCHAR", "What the number says it is: major, minor or patch."),
         "status": ("VARCHAR", "Published, Deprecated or Withdrawn; only Published ones stand in channels."),
         "published": ("TIMESTAMPTZ", "When the publisher released it."),
         "withdrawn": ("TIMESTAMPTZ", "When it was withdrawn, if it was. Its table stays."),
         "notes": ("VARCHAR", "The publisher's notes on what changed."),
         "release": ("VARCHAR", "Title of the statistical release."),
-        "release_slug": ("VARCHAR", "Its part of the web address."),
+        "release_slug": ("VARCHAR", "The release's part of its web address."),
         "file_id": ("VARCHAR", "Id of the data set's page for the file; patches share it."),
         "rows": ("BIGINT", "Rows of the table; of the publisher's announcement while it is not loaded."),
         "sha256": ("VARCHAR", "SHA-256 of the gzip bytes as served."),
@@ -84,6 +89,7 @@ VERSIONS = Table(
         "table": ("VARCHAR", "Its table in the data set's schema; NULL when it is not loaded."),
         "channels": ("VARCHAR", "The channels that show it now, with commas between."),
     },
+    key=("data_set", "version"),
 )
 COLUMNS = Table(
     "columns",
@@ -100,6 +106,7 @@ COLUMNS = Table(
         "decimal_places": ("INTEGER", "Decimal places the publisher shows."),
         "hint": ("VARCHAR", "The publisher's hint on a filter."),
     },
+    key=("data_set", "version", "column_name"),
 )
 FILTER_OPTIONS = Table(
     "filter_options",
@@ -111,6 +118,7 @@ FILTER_OPTIONS = Table(
         "option_id": ("VARCHAR", "The option's id, unique within the filter."),
         "label": ("VARCHAR", "What stands in the column."),
     },
+    key=("data_set", "version", "column_name", "option_id"),
 )
 LOCATIONS = Table(
     "locations",
@@ -127,6 +135,7 @@ LOCATIONS = Table(
         "la_estab": ("VARCHAR", "Schools: local authority and establishment number."),
         "ukprn": ("VARCHAR", "Providers: UK provider reference number."),
     },
+    key=("data_set", "version", "level_code", "location_id"),
 )
 TIME_PERIODS = Table(
     "time_periods",
@@ -140,6 +149,7 @@ TIME_PERIODS = Table(
         "time_identifier": ("VARCHAR", "As in the column time_identifier."),
         "time_period": ("VARCHAR", "As in the column time_period: 202425."),
     },
+    key=("data_set", "version", "position"),
 )
 CHANGES = Table(
     "changes",
@@ -160,12 +170,13 @@ MARKER_TABLE = Table(
     "What stands in flag columns, and what it means.",
     {
         "marker": ("VARCHAR", "Canonical symbol."),
-        "meaning": ("VARCHAR", "In words."),
+        "meaning": ("VARCHAR", "What it says, in words."),
         "reason": ("VARCHAR", "Why there is no number. rounds_to_zero is neither zero nor missing."),
         "sdmx_obs_status": ("VARCHAR", "Code of SDMX CL_OBS_STATUS."),
         "gss_shorthand": ("VARCHAR", "Shorthand of the Government Statistical Service."),
         "current": ("BOOLEAN", "Whether producers still use it."),
     },
+    key=("marker",),
 )
 LOADS = Table(
     "loads",
@@ -184,12 +195,13 @@ CHECKS = Table(
     "One row per check of each loaded version.",
     _VERSION
     | {
-        "check_name": ("VARCHAR", "Name of the check."),
+        "check_name": ("VARCHAR", "Name of the check, the same as in Dagster."),
         "severity": ("VARCHAR", "error: something is wrong; warn: worth a look."),
         "passed": ("BOOLEAN", "Whether it holds."),
         "affected": ("BIGINT", "Rows or cells it does not hold for."),
         "detail": ("VARCHAR", "What was found."),
     },
+    key=("data_set", "version", "check_name"),
 )
 COMPARISONS = Table(
     "comparisons",
@@ -210,6 +222,7 @@ COMPARISONS = Table(
         "removed": ("BIGINT", "Rows only the earlier version has."),
         "structure": ("VARCHAR", "Columns, options, periods, levels and places that differ, one a line."),
     },
+    key=("data_set", "from_version", "to_version"),
 )
 TABLES = (
     DATA_SETS,
@@ -236,7 +249,8 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     for table in (table for table in TABLES if table.name not in present):
         columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in table.columns.items())
         connection.execute(f"CREATE TABLE {table.qualified} ({columns})")
-        comments = [f"COMMENT ON TABLE {table.qualified} IS {literal(table.comment)}"]
+        about = f"{table.comment} Key: {', '.join(table.key)}." if table.key else table.comment
+        comments = [f"COMMENT ON TABLE {table.qualified} IS {literal(about)}"]
         comments += [
             f"COMMENT ON COLUMN {table.qualified}.{identifier(name)} IS {literal(text)}"
             for name, (_, text) in table.columns.items()

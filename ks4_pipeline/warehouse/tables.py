@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from ks4_pipeline.columns import Column, Role
+from ks4_pipeline.columns import FILE_VERSION, Column, Role
 from ks4_pipeline.ees.models import Filter, Indicator, VersionRecord
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.errors import Ks4Error
@@ -13,11 +13,30 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.warehouse.sql import identifier, literal, parquet, qualified
 
 LICENCE = "Department for Education, Crown copyright, Open Government Licence v3.0."
-_MARKERS_IN_SHORT = ", ".join(f"{marker.symbol} {marker.reason.replace('_', ' ')}" for marker in MARKERS.values())
+MARKERS_IN_SHORT = (
+    "Markers: " + ", ".join(f"{marker.symbol} {marker.reason.replace('_', ' ')}" for marker in MARKERS.values()) + "."
+)
 _STANDARD = {
     "time_period": "Time period in the publisher's digits: 202425 is 2024/25. Text, not a number.",
-    "time_identifier": "Kind of time period, such as Academic year.",
+    "time_identifier": "Kind of time period, such as Academic year. With time_period it says which period it is.",
     "geographic_level": "Geographic level of the row, such as National. Totals and parts stand in one table.",
+    FILE_VERSION: "How final the figures are, such as Provisional, Revised or Final. Rows are compared without it.",
+}
+_NOUNS = {
+    "MAT": "multi-academy trust",
+    "NAT": "country",
+    "REG": "region",
+    "RSC": "regional schools commissioner's area",
+}
+"""What a place of a level is called, where the level's label does not say it."""
+_CODES = {
+    "country_code": "ONS code of the country, such as E92000001 for England",
+    "region_code": "ONS code of the region, such as E12000007 for London",
+    "new_la_code": "ONS code of the local authority, such as E09000012 for Hackney",
+    "old_la_code": "The department's own three-digit code of the local authority, such as 204 for Hackney",
+    "provider_ukprn": "UK provider reference number of the provider",
+    "school_urn": "Unique reference number of the school",
+    "school_laestab": "Local authority and establishment number of the school",
 }
 
 
@@ -67,7 +86,7 @@ def column_comment(column: Column) -> str:
     """What a column is, in the publisher's words where there are any."""
     item = column.described
     if column.role is Role.FLAG and isinstance(item, Indicator):
-        return f"Why {item.label} has no number; NULL where it has one. Markers: {_MARKERS_IN_SHORT}."
+        return f"Why {item.label} has no number; NULL where it has one. {MARKERS_IN_SHORT}"
     if isinstance(item, Indicator):
         return indicator_comment(item)
     if isinstance(item, Filter):
@@ -77,15 +96,28 @@ def column_comment(column: Column) -> str:
     if column.name in _STANDARD:
         return _STANDARD[column.name]
     if column.role is Role.GEOGRAPHY:
-        level = next(level for level in GEOGRAPHIC_LEVELS if column.name in level.columns)
-        empty = "" if level.code == "NAT" else " NULL on rows of coarser levels."
-        return f"{level.label}: {column.name.replace('_', ' ')}.{empty}"
+        return _place_comment(column.name)
     return "A column of the publisher's file that its metadata does not describe."
+
+
+def _place_comment(name: str) -> str:
+    """What a column of codes or names of places holds."""
+    level = next(level for level in GEOGRAPHIC_LEVELS if name in level.columns)
+    noun = _NOUNS.get(level.code, level.label[:1].lower() + level.label[1:])
+    text = f"Name of the {noun}" if name == level.name_column else _CODES.get(name, f"Code of the {noun}")
+    empty = "" if level.code == "NAT" else " NULL on rows of coarser levels."
+    return f"{text}.{empty}"
 
 
 def indicator_comment(indicator: Indicator) -> str:
     """An indicator's label, unit, decimals and what NULL means."""
     unit = {None: "", "": "", "string": " Text, as published."}.get(indicator.unit, f" Unit: {indicator.unit}.")
-    places = "" if indicator.decimal_places is None else f" Published to {indicator.decimal_places} decimal places."
+    match indicator.decimal_places:
+        case None:
+            places = ""
+        case 0:
+            places = " Whole numbers."
+        case count:
+            places = f" Published to {count} decimal place{'s' * (count != 1)}."
     null = "" if indicator.is_text else f" NULL: see {indicator.column}_flag."
     return f"{indicator.label}.{unit}{places}{null}"

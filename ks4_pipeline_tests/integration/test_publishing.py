@@ -492,7 +492,7 @@ class TestTheCatalogue:
                 [column],
             )[0][0]
 
-        assert comment("mean_score").startswith("Average score. Unit: %. Published to 1 decimal places.")
+        assert comment("mean_score").startswith("Average score. Unit: %. Published to 1 decimal place.")
         assert "mean_score_flag" in comment("mean_score")
         assert "c confidential" in comment("mean_score_flag")
         assert comment("grp").startswith("Social care group. Groups overlap. 2 options.")

@@ -39,6 +39,21 @@ def test_a_query_gives_what_is_shown(demo: Path, query: str, output: str) -> Non
     assert shell(query, demo).stdout.rstrip() == output
 
 
+def test_the_python_shown_runs_with_what_is_installed(demo: Path) -> None:
+    (shown,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    script = shown.replace("data/warehouse.duckdb", "data/demo/warehouse.duckdb") + "print(latest.shape)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=demo, check=False)
+    assert told.stdout == "(1512, 51)\n", told.stderr
+
+
+@pytest.mark.parametrize("line", re.findall(r"^ks4 (?:dictionary|sql --csv|export) .*$", README, re.MULTILINE))
+def test_a_line_that_writes_a_file_writes_it(demo: Path, line: str) -> None:
+    told = shell(line, demo)
+    assert told.returncode == 0, told.stderr
+    (name,) = re.findall(r"(?:--output|>) (\S+)", line)
+    assert (demo / name).stat().st_size > 1000
+
+
 def test_there_are_queries_with_their_output() -> None:
     assert len(SHOWN) >= 2
 
