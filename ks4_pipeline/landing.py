@@ -386,7 +386,11 @@ class Landing:
 
     def listing(self, data_set: DataSet) -> Listing | None:
         """The publisher's version list as last seen; None before the first look."""
-        path = self._root / data_set.name / "listing.json"
+        return self.listing_of(data_set.name)
+
+    def listing_of(self, name: str) -> Listing | None:
+        """The same of whatever data set has that name here."""
+        path = self._root / name / "listing.json"
         return _read(path, Listing) if path.is_file() else None
 
     def refuse(self, data_set: DataSet, landed: Landed, reason: str) -> Refusal:

@@ -188,6 +188,20 @@ def reconcile(
 
 
 @app.command()
+def verify(
+    data_set: DataSets = None,
+    version: Annotated[
+        list[str] | None, typer.Option(metavar="V", help="Only this version, such as 1.0.1; may be given again.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare everything here with what landed, to the last cell. Needs no network and changes nothing."""
+    from ks4_pipeline.cli import verifying
+
+    raise typer.Exit(verifying.verify(data_set or [], version or [], as_json=as_json))
+
+
+@app.command()
 def rebuild(as_json: Json = False) -> None:
     """Make the warehouse anew from what has landed. Needs no network."""
     from ks4_pipeline.cli import loading

@@ -19,8 +19,10 @@ from ks4_pipeline.ees.models import (
     Change,
     Changes,
     ChangeSet,
+    DataSetSummary,
     Filter,
     Indicator,
+    LatestVersion,
     LocationGroup,
     Meta,
     State,
@@ -147,6 +149,51 @@ def predecessors(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[Ver
     """For each version the publisher lists, loaded or not, the one just before it, by number."""
     rows = connection.execute(f"SELECT version FROM {VERSIONS.qualified} WHERE data_set = ?", [schema]).fetchall()
     return {new: old for old, new in pairwise(sorted(VersionNumber.parse(number) for (number,) in rows))}
+
+
+def catalogued_listing(connection: duckdb.DuckDBPyConnection, schema: str) -> Listing | None:
+    """The publisher's list as the catalogue has it; None when it does not have the data set.
+
+    Raises:
+        ValidationError: when the rows are not what this module writes.
+    """
+    data_sets = connection.execute(
+        "SELECT id, title, summary, status, superseded_by, latest_version, seen_at "
+        f"FROM {DATA_SETS.qualified} WHERE data_set = ?",
+        [schema],
+    ).fetchall()
+    if len(data_sets) != 1:
+        return None
+    data_set_id, name, summary, status, superseded_by, latest, seen_at = data_sets[0]
+    rows = connection.execute(
+        f"SELECT version, bump, rows, {', '.join(map(identifier, LISTED))} FROM {VERSIONS.qualified} "
+        "WHERE data_set = ? AND status <> ? ORDER BY major, minor, patch",
+        [schema, UNLISTED],
+    ).fetchall()
+    return Listing(
+        seen_at=seen_at,
+        news_at=seen_at,
+        source="the catalogue",
+        summary=DataSetSummary(
+            id=data_set_id,
+            title=name,
+            summary=summary,
+            status=status,
+            superseding_data_set_id=superseded_by,
+            latest_version=LatestVersion.model_validate({"version": latest, "totalResults": 0}) if latest else None,
+        ),
+        versions=tuple(_listed_record(*row) for row in rows),
+    )
+
+
+def _listed_record(number: str, bump: str, rows: int, *listed: object) -> VersionRecord:
+    said = dict(zip(LISTED, listed, strict=True))
+    release = {"title": said["release"], "slug": said["release_slug"]} if said["release"] is not None else None
+    file = {"id": said["file_id"]} if said["file_id"] is not None else None
+    of_list = {key: said[key] for key in ("status", "published", "withdrawn", "notes")}
+    return VersionRecord.model_validate(
+        {"version": number, "type": bump, "totalResults": rows, "release": release, "file": file, **of_list}
+    )
 
 
 def title(connection: duckdb.DuckDBPyConnection, schema: str) -> str | None:

@@ -102,25 +102,27 @@ class SideBySide:
                 differences += [Difference(*key, what) for what in _unlike(here, there)]
         return differences
 
-    def rows(self, schema: str, table: str) -> str | None:
-        """Where two tables of the same columns differ, row by row in their order; None when they do not."""
+    def rows(self, schema: str, table: str) -> list[str]:
+        """Where two tables differ, row by row in their order; nothing where :meth:`structure` says why they cannot."""
+        if not self._comparable(schema, table):
+            return []
         return self._by_position(
             f"{_FOUND}.{qualified(schema, table)}", f"{_EXPECTED}.{qualified(schema, table)}", schema, table
         )
 
-    def parquet_rows(self, path: Path, schema: str, table: str) -> str | None:
+    def parquet_rows(self, path: Path, schema: str, table: str) -> list[str]:
         """Where a Parquet file differs from the expected table, row by row."""
         rows = self._connection.execute(f"DESCRIBE SELECT * FROM {parquet(path)}").fetchall()
         columns = [(name, kind) for name, kind, *_ in rows]
         expected = [(name, kind) for name, kind, _ in self._described(_EXPECTED)[schema, table].columns]
         if columns != expected:
-            return f"its columns are {_listed(columns)}; expected {_listed(expected)}"
+            return [f"its columns are {_listed(columns)}; expected {_listed(expected)}"]
         return self._by_position(parquet(path), f"{_EXPECTED}.{qualified(schema, table)}", schema, table)
 
     def contents(
         self, schema: str, table: str, where: Mapping[str, str] | None = None, ignoring: Sequence[str] = ()
     ) -> list[str]:
-        """How the rows of two tables of the same columns differ, whatever their order.
+        """How the rows of two tables differ, whatever their order; nothing where :meth:`structure` has to say why.
 
         Args:
             schema: of the table.
@@ -128,6 +130,8 @@ class SideBySide:
             where: only rows with these values.
             ignoring: columns that may differ.
         """
+        if not self._comparable(schema, table):
+            return []
         columns = [name for name, *_ in self._described(_EXPECTED)[schema, table].columns if name not in ignoring]
         condition = " AND ".join(f"{identifier(column)} = {literal(value)}" for column, value in (where or {}).items())
         found, expected = (
@@ -149,17 +153,23 @@ class SideBySide:
             self._objects[database] = _describe(self._connection, database)
         return self._objects[database]
 
-    def _by_position(self, found: str, expected: str, schema: str, table: str) -> str | None:
+    def _comparable(self, schema: str, table: str) -> bool:
+        """Whether both have the table, with the same columns."""
+        items = [self._described(database).get((schema, table)) for database in (_FOUND, _EXPECTED)]
+        columns = [[(name, kind) for name, kind, _ in item.columns] for item in items if item and item.kind == "table"]
+        return len(columns) == len(items) and columns[0] == columns[1]
+
+    def _by_position(self, found: str, expected: str, schema: str, table: str) -> list[str]:
         counts = [self._count(source) for source in (found, expected)]
         if counts[0] != counts[1]:
-            return f"it has {counts[0]:,} rows; expected {counts[1]:,}"
+            return [f"it has {counts[0]:,} rows; expected {counts[1]:,}"]
         columns = [(name, kind) for name, kind, _ in self._described(_EXPECTED)[schema, table].columns]
         cells = ", ".join(f"count_if({_unequal(name, kind)})" for name, kind in columns)
         joined = f"FROM (FROM {found}) a POSITIONAL JOIN (FROM {expected}) b"
         unequal = self._connection.execute(f"SELECT {cells} {joined}").fetchone() or ()
         touched = [(column, count) for column, count in zip(columns, unequal, strict=True) if count]
         if not touched:
-            return None
+            return []
         (name, kind), _ = touched[0]
         first = self._connection.execute(
             f"SELECT row, is, should FROM (SELECT row_number() OVER () AS row, a.{identifier(name)} AS is, "
@@ -171,7 +181,7 @@ class SideBySide:
         total = sum(count for _, count in touched)
         same_rows = not self._only_in(f"FROM {found}", f"FROM {expected}")[1]
         what = "the rows are the same in another order" if same_rows else f"{total:,} cells differ"
-        return f"{what}: in column {shown(name)}{others}; {examples}"
+        return [f"{what}: in column {shown(name)}{others}; {examples}"]
 
     def _same_in_order(self, found: str, expected: str, columns: Sequence[str]) -> bool:
         if self._count(f"({found})") != self._count(f"({expected})"):
