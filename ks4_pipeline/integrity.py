@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from ks4_pipeline import unfinished
 from ks4_pipeline.errors import Ks4Error, shown
-from ks4_pipeline.landing import MANIFEST, Damage, Landed, LandingError, Listing
+from ks4_pipeline.landing import DOCUMENTS, MANIFEST, Damage, Landed, LandingError, Listing
 from ks4_pipeline.observations import Observations, ObservationsStore
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.settings import DataSet
@@ -234,7 +234,7 @@ class _Verification:
             for name in sorted(strangers):
                 self._find(f"schema {name}", "it belongs to no data set of the catalogue", REBUILD)
             for table in schema.TABLES:
-                if "data_set" not in table.columns:
+                if table is schema.LOADS or "data_set" not in table.columns:  # what was refused has loads as well
                     continue
                 rows = connection.execute(f"SELECT DISTINCT data_set FROM {table.qualified}").fetchall()
                 for (name,) in rows:
@@ -275,7 +275,7 @@ class _Verification:
             what = "it is missing" if folder.exists() else "the version's landing is missing"
             self._find(folder / MANIFEST, what, again, data_set.name, version)
             return _Derived()
-        damages = list(landed.damages()) or list(landed.csv_damages()) or _wrong_name(data_set, landed)
+        damages = list(landed.damages()) or list(landed.csv_damages()) or list(_unlikely(data_set, landed))
         for damage in damages:
             self._find(damage.path, damage.what, again, data_set.name, version)
         if damages:
@@ -380,7 +380,7 @@ class _Verification:
             return catalogued
         if listing.news_at > catalogued.seen_at:
             self.report.remarks.append(
-                f"{name}: the publisher's list has changed since the warehouse was made. Bring it in: ks4 run."
+                f"{name}: the publisher's list has changed since the warehouse was made. The next edition will say so."
             )
             return catalogued
         return listing
@@ -473,12 +473,13 @@ def _take(file: Path, path: Path) -> None:
         shutil.copyfile(file, path)
 
 
-def _wrong_name(data_set: DataSet, landed: Landed) -> list[Damage]:
-    """The name the server gave the file says which version it is."""
+def _unlikely(data_set: DataSet, landed: Landed) -> Iterator[Damage]:
+    """What a manifest written by us would not say."""
     manifest = landed.manifest
-    if manifest.file_name.lower() == f"{data_set.id}_v{landed.version}.csv":
-        return []
-    return [Damage(landed.folder / MANIFEST, f"says that the server called the file {shown(manifest.file_name)}")]
+    if manifest.file_name.lower() != f"{data_set.id}_v{landed.version}.csv":
+        yield Damage(landed.folder / MANIFEST, f"says that the server called the file {shown(manifest.file_name)}")
+    if manifest.documents.keys() != DOCUMENTS:
+        yield Damage(landed.folder / MANIFEST, "does not name all of the version's files")
 
 
 def _first_line(error: Exception) -> str:

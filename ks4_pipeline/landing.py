@@ -37,6 +37,7 @@ from ks4_pipeline.versions import VersionNumber
 
 MANIFEST = "manifest.json"
 CSV = "data.csv.gz"
+DOCUMENTS = frozenset({"version.json", "meta.json", "changes.json"})
 _REFUSED = "refused"
 _REPUBLISHED = "republished"
 _SUPERSEDED = "superseded"

@@ -172,15 +172,21 @@ class SideBySide:
             return []
         (name, kind), _ = touched[0]
         first = self._connection.execute(
-            f"SELECT row, is, should FROM (SELECT row_number() OVER () AS row, a.{identifier(name)} AS is, "
-            f"b.{identifier(name)} AS should, {_unequal(name, kind)} AS unequal {joined}) "
-            f"WHERE unequal ORDER BY row LIMIT {_LISTED_CELLS}"
+            f"SELECT nth, here, there FROM (SELECT row_number() OVER () AS nth, a.{identifier(name)} AS here, "
+            f"b.{identifier(name)} AS there, {_unequal(name, kind)} AS unequal {joined}) "
+            f"WHERE unequal ORDER BY nth LIMIT {_LISTED_CELLS}"
         ).fetchall()
-        examples = "; ".join(f"row {row}: {_value(is_)}, expected {_value(should)}" for row, is_, should in first)
+        examples = "; ".join(f"row {nth}: {_value(here)}, expected {_value(there)}" for nth, here, there in first)
         others = f" and in {len(touched) - 1:,} other columns" if len(touched) > 1 else ""
         total = sum(count for _, count in touched)
         same_rows = not self._only_in(f"FROM {found}", f"FROM {expected}")[1]
-        what = "the rows are the same in another order" if same_rows else f"{total:,} cells differ"
+        what = (
+            "the rows are the same in another order"
+            if same_rows
+            else "1 cell differs"
+            if total == 1
+            else f"{total:,} cells differ"
+        )
         return [f"{what}: in column {shown(name)}{others}; {examples}"]
 
     def _same_in_order(self, found: str, expected: str, columns: Sequence[str]) -> bool:
@@ -284,9 +290,9 @@ def _paired(
         else:
             other = left.pop(best)
             differing = [
-                f"{name} is {_value(is_)}, expected {_value(should)}"
-                for name, is_, should in zip(columns, row, other, strict=True)
-                if is_ != should
+                f"{name} is {_value(here)}, expected {_value(there)}"
+                for name, here, there in zip(columns, row, other, strict=True)
+                if here != there
             ]
             about = _row([value if a == value else None for value, a in zip(row, other, strict=True)], columns)
             yield f"{'; '.join(differing)} ({about})"
