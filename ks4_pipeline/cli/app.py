@@ -210,6 +210,17 @@ def rebuild(as_json: Json = False) -> None:
 
 
 @app.command()
+def doctor(
+    as_json: Json = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the publisher.")] = False,
+) -> None:
+    """Look for what might keep all this from working here, and say what to do. Changes nothing."""
+    from ks4_pipeline.cli import consulting
+
+    raise typer.Exit(consulting.doctor(as_json=as_json, offline=offline))
+
+
+@app.command()
 def dev(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address to serve on; the UI has no password.")] = "127.0.0.1",
