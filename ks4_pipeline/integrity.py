@@ -62,10 +62,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class VerifiedVersion:
-    """One version looked at, with the number of rows and cells compared; 0 where nothing could be."""
+    """One version looked at: whether its table could be compared with landing, how much, and what was found."""
 
     data_set: str
     version: VersionNumber
+    compared: bool
     rows: int
     cells: int
     findings: int
@@ -196,6 +197,10 @@ class _Verification:
         loaded = published.loaded.get(name, set()) if published else set()
         data_set = self._identified(name, published)
         if data_set is None:
+            folder = self._pipeline.settings.landing_dir / name
+            if any(folder.glob(f"*/{MANIFEST}")):
+                what = "its list is missing or cannot be read, and nothing else says which data set it is"
+                self._find(folder, what, f"Follow it again: ks4 add UUID --name {name}, then: ks4 run", name)
             return
         landed = set(self._pipeline.landing.versions(data_set))
         versions = sorted(v for v in landed | loaded if self._only is None or v in self._only)
@@ -460,7 +465,7 @@ class _Verification:
         rows = compared.facts.rows if compared else 0
         cells = rows * len(compared.columns.observations) if compared else 0
         findings = sum((f.data_set, f.version) == (name, version) for f in self.report.findings)
-        verified = VerifiedVersion(name, version, rows, cells, findings)
+        verified = VerifiedVersion(name, version, compared is not None, rows, cells, findings)
         self.report.versions.append(verified)
         self._watcher.finished(verified)
 

@@ -29,8 +29,8 @@ app = typer.Typer(
     cls=_Commands,
     name="ks4",
     help="Every version of the data sets you follow on explore education statistics, typed and versioned in DuckDB.",
-    epilog="Exit codes: 0 all is well; 1 a version could not be loaded; 2 wrong use or configuration; "
-    "3 the API could not be reached.",
+    epilog="Exit codes: 0 all is well; 1 a version could not be loaded, or something is not whole or needs a person; "
+    "2 wrong use or configuration; 3 the API could not be reached.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -108,12 +108,10 @@ class _Bars(Watcher):
 
 
 def _line(verified: VerifiedVersion) -> str:
-    what = f"{verified.data_set} {verified.version}"
+    verdict = counted(verified.findings, "finding") if verified.findings else "whole" if verified.compared else ""
     extent = f"{counted(verified.rows, 'row')}, {counted(verified.cells, 'cell')} compared"
-    if verified.findings:
-        compared = extent if verified.cells else "not compared"
-        return f"{what}: {counted(verified.findings, 'finding')}, {compared}"
-    return f"{what}: whole, {extent}" if verified.cells or verified.rows == 0 else f"{what}: not compared"
+    parts = [verdict, extent if verified.compared else "its table was not compared"]
+    return f"{verified.data_set} {verified.version}: {', '.join(filter(None, parts))}"
 
 
 def _conclude(report: IntegrityReport) -> None:
@@ -139,6 +137,7 @@ def _print_json(report: IntegrityReport) -> None:
         {
             "data_set": verified.data_set,
             "version": str(verified.version),
+            "compared": verified.compared,
             "rows": verified.rows,
             "cells": verified.cells,
             "findings": verified.findings,

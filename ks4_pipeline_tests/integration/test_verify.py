@@ -323,7 +323,9 @@ class TestTheWarehouse:
 
     def test_no_warehouse_where_something_has_landed(self, pipeline: Pipeline) -> None:
         pipeline.warehouse.path.unlink()
-        assert only_finding(verify(pipeline)).what == "there is no warehouse"
+        report = verify(pipeline)
+        assert only_finding(report).what == "there is no warehouse"
+        assert not any(version.compared for version in report.versions)
 
 
 class TestParquet:
