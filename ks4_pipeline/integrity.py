@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -135,9 +135,11 @@ def verify(
     with unfinished.room(pipeline.settings.data_dir) as room:
         published = this.open(room)
         for name in sorted(names or this.names()):
-            this.data_set(name, published, room)
+            with this.readable(name):
+                this.data_set(name, published, room)
         if published and not names:
-            this.leftovers(published)
+            with this.readable(None):
+                this.leftovers(published)
     return this.report
 
 
@@ -187,6 +189,14 @@ class _Verification:
             self._find(self._published_path, f"it cannot be read: {_first_line(error)}", REBUILD)
             return None
         return _Published(file, self._ids, loaded, keeping.read(file))
+
+    @contextmanager
+    def readable(self, data_set: str | None) -> Iterator[None]:
+        """Make a finding of a published file that turns out to be damaged where it is read."""
+        try:
+            yield
+        except (WarehouseError, duckdb.Error) as error:
+            self._find(self._published_path, f"it cannot be read: {_first_line(error)}", REBUILD, data_set)
 
     def names(self) -> set[str]:
         """Every data set that has landed or is in the warehouse."""

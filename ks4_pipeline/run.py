@@ -24,7 +24,6 @@ from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import keeping
 from ks4_pipeline.warehouse.edition import Addition, Attempt, publish, refuse_foreign
-from ks4_pipeline.warehouse.file import WarehouseError
 from ks4_pipeline.warehouse.reading import InForce
 
 Finished = tuple[Landed, Observations]
@@ -215,7 +214,7 @@ class _Run:
         """Fail the versions that only the published warehouse has: without their landing they would be lost."""
         try:
             in_force = self._pipeline.in_force()
-        except WarehouseError:  # it cannot be read: whatever can be made anew is a gain
+        except Ks4Error:  # it cannot be read: whatever can be made anew is a gain
             return
         landed = {(addition.data_set.name, version) for addition in additions for version in self._versions(addition)}
         for name, versions in in_force.items():
