@@ -28,7 +28,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from ks4_pipeline import __version__, durable, unfinished
 from ks4_pipeline.csv_shape import CsvShape, ShapeReader
 from ks4_pipeline.ees.client import CsvStream, EesClient
-from ks4_pipeline.ees.errors import ONCE_MORE, EesTransferError
+from ks4_pipeline.ees.errors import ONCE_MORE, EesError, EesTransferError
+from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.ees.models import Changes, DataSetSummary, Meta, Number, VersionRecord
 from ks4_pipeline.errors import ConfigurationError, Ks4Error, VersionNumberError
 from ks4_pipeline.settings import DataSet, is_name
@@ -36,10 +37,13 @@ from ks4_pipeline.versions import VersionNumber
 
 MANIFEST = "manifest.json"
 CSV = "data.csv.gz"
+DOCUMENTS = frozenset({"version.json", "meta.json", "changes.json"})
 _REFUSED = "refused"
 _REPUBLISHED = "republished"
 _SUPERSEDED = "superseded"
 _REMEDY = "Move its folder away, and the version is fetched anew."
+_PORTION = 1 << 20
+_WITHOUT_LIMIT = 1 << 60
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the announced total."""
@@ -157,6 +161,18 @@ class Refetched:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """A file that is not what landed, and how."""
+
+    path: Path
+    what: str
+
+    def __str__(self) -> str:
+        """As a sentence without its full stop."""
+        return f"{self.path} {self.what}"
+
+
+@dataclass(frozen=True)
 class Landed:
     """One landed version on disk."""
 
@@ -179,17 +195,43 @@ class Landed:
         Raises:
             LandingError: when a file is gone, or its bytes are not those of the manifest.
         """
+        for damage in self.damages():
+            raise LandingError(f"{damage}. {_REMEDY}")
+
+    def damages(self) -> Iterator[Damage]:
+        """The files that are gone, or whose bytes are not those of the manifest."""
         for name, landed in {CSV: self.manifest.served, **self.manifest.documents}.items():
             path = self.folder / name
             try:
                 found = Bytes.of(path)
             except OSError as error:
-                raise LandingError(f"{path} cannot be read: {error}. {_REMEDY}") from error
-            if found != landed:
-                raise LandingError(
-                    f"{path} is not what landed: {found.bytes} bytes with SHA-256 {found.sha256}, and the manifest "
-                    f"has {landed.bytes} with {landed.sha256}. {_REMEDY}"
-                )
+                yield Damage(path, f"cannot be read: {error}")
+            else:
+                if found != landed:
+                    what = f"is not what landed: {_told(found)}, and the manifest has {_told(landed)}"
+                    yield Damage(path, what)
+
+    def csv_damages(self) -> Iterator[Damage]:
+        """Where the manifest says something else of the CSV inside the gzip than a new reading finds."""
+        decoded, unpacked, shape = hashlib.sha256(), 0, ShapeReader()
+        gunzip = Gunzip(str(self.csv), _WITHOUT_LIMIT, "")
+        try:
+            with self.csv.open("rb") as file:
+                while chunk := file.read(_PORTION):
+                    for portion in gunzip.feed(chunk):
+                        decoded.update(portion)
+                        unpacked += len(portion)
+                        shape.feed(portion)
+            gunzip.finish()
+        except EesError as error:
+            yield Damage(self.csv, f"cannot be unpacked: {error}")
+            return
+        found = Bytes(bytes=unpacked, sha256=decoded.hexdigest())
+        if found != self.manifest.csv:
+            what = f"says that the CSV has {_told(self.manifest.csv)}, and it has {_told(found)}"
+            yield Damage(self.folder / MANIFEST, what)
+        if Shape.of(shape.finish()) != self.manifest.shape:
+            yield Damage(self.folder / MANIFEST, "says something else of the CSV's rows and header than its bytes do")
 
     @cached_property
     def meta(self) -> Meta:
@@ -245,6 +287,26 @@ class Landing:
             listing = _read(path, Listing)
             found.append((DataSet(name=path.parent.name, id=listing.summary.id), listing))
         return tuple(found)
+
+    def names(self) -> tuple[str, ...]:
+        """The data sets that have a folder here, whether or not anything in it can be read."""
+        return tuple(sorted(path.name for path in self._root.glob("*") if path.is_dir() and is_name(path.name)))
+
+    def unfinished(self, name: str) -> tuple[VersionNumber, ...]:
+        """The versions of a data set whose folder has no manifest: for all others they do not exist."""
+        folders = (path for path in (self._root / name).glob("*") if path.is_dir() and not (path / MANIFEST).exists())
+        found = (_version_named(folder.name) for folder in folders)
+        return tuple(sorted(version for version in found if version is not None))
+
+    def set_aside(self, name: str) -> Iterator[Landed]:
+        """What is kept beside the versions of a data set: refused, republished, superseded.
+
+        Raises:
+            LandingError: when a manifest cannot be read.
+        """
+        for kind in (_REFUSED, _REPUBLISHED, _SUPERSEDED):
+            for path in sorted((self._root / name / kind).glob(f"*/{MANIFEST}")):
+                yield Landed(path.parent, _read(path, Manifest))
 
     def fetch(
         self,
@@ -325,7 +387,11 @@ class Landing:
 
     def listing(self, data_set: DataSet) -> Listing | None:
         """The publisher's version list as last seen; None before the first look."""
-        path = self._root / data_set.name / "listing.json"
+        return self.listing_of(data_set.name)
+
+    def listing_of(self, name: str) -> Listing | None:
+        """The same of whatever data set has that name here."""
+        path = self._root / name / "listing.json"
         return _read(path, Listing) if path.is_file() else None
 
     def refuse(self, data_set: DataSet, landed: Landed, reason: str) -> Refusal:
@@ -485,6 +551,10 @@ def _receive(stream: CsvStream, path: Path, on_progress: Progress) -> tuple[Byte
         Bytes(bytes=unpacked, sha256=decoded.hexdigest()),
         shape.finish(),
     )
+
+
+def _told(found: Bytes) -> str:
+    return f"{found.bytes} bytes with SHA-256 {found.sha256}"
 
 
 def _aside(folder: Path, version: VersionNumber, sha256: str) -> Path:

@@ -98,15 +98,15 @@ class ObservationsStore:
             return None
         return Observations(parquet, assign(facts.header, landed.meta, Faults()), facts)
 
-    def make(self, data_set: DataSet, landed: Landed) -> Observations:
-        """The observations of a landed version, made unless they are there.
+    def make(self, data_set: DataSet, landed: Landed, *, anew: bool = False) -> Observations:
+        """The observations of a landed version, made unless they are there, or in any case ``anew``.
 
         Raises:
             RefusedVersionError: when the content cannot be trusted; it names the first faults and counts the rest.
             LandingError: when what is on disk is not what landed.
         """
         landed.verify()
-        found = self.get(data_set, landed)
+        found = None if anew else self.get(data_set, landed)
         if found is not None:
             return found
         parquet = self.path(data_set, landed.version)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from ks4_pipeline import poll
 from ks4_pipeline.ees.client import EesClient
@@ -21,6 +22,7 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse import keeping
 from ks4_pipeline.warehouse.edition import Addition, Attempt, publish, refuse_foreign
 from ks4_pipeline.warehouse.reading import InForce
 
@@ -113,7 +115,7 @@ def run(
     Args:
         pipeline: the steps.
         data_sets: which to look at.
-        only: load only these versions.
+        only: load only these versions; one that is loaded is fetched anew when its landing is gone.
         whole: read whole version lists, even when nothing seems to be new.
         reporter: told of every step.
 
@@ -134,14 +136,17 @@ def run(
 def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunReport:
     """Make the warehouse anew from landing alone, without the network.
 
-    It takes the old one's place only when every landed version could be loaded.
+    It takes the old one's place only when every landed version could be loaded, and every version of the old one has
+    landed. What the old one alone knows, such as when things were loaded, is kept where the bytes are the same.
     """
     this = _Run(pipeline, reporter or Reporter())
     additions: list[Addition] = []
     for data_set, listing in pipeline.landing.data_sets():
         versions = pipeline.landing.versions(data_set)
-        this.reporter.looked(data_set, listing, versions)
-        additions.append(Addition(data_set, listing, this.reload(data_set, versions)))
+        if versions:  # one of which nothing could ever be loaded is not in the warehouse either
+            this.reporter.looked(data_set, listing, versions)
+            additions.append(Addition(data_set, listing, this.reload(data_set, versions)))
+    this.refuse_loss(additions)
     if this.report.exit_code == 0:
         this.publish(additions, anew=True)
     return this.report
@@ -178,25 +183,47 @@ class _Run:
                 VersionOutcome(data_set.name, version, Outcome.UNKNOWN, "The publisher lists no such version.")
             )
         missing = [version for version in poll.missing(listing, in_force) if only is None or version in only]
+        missing += [
+            version for version in sorted(listed & set(only or ()) & set(in_force)) if self._is_gone(data_set, version)
+        ]
         self.reporter.looked(data_set, listing, missing)
         loaded = self._load(client, data_set, missing)
         return [Addition(data_set, listing, loaded)] if loaded or poll.moved(listing, in_force) else []
 
+    def _is_gone(self, data_set: DataSet, version: VersionNumber) -> bool:
+        """Whether a loaded version's landing is not there: named by somebody, it is fetched anew."""
+        return version not in self._pipeline.landing.versions(data_set)
+
     def reload(self, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:
-        """Observations of landed versions; what cannot be loaded stays where it is."""
+        """Observations of landed versions, made anew; what cannot be loaded stays where it is."""
         loaded: list[Finished] = []
         for version in versions:
             started_at = self._pipeline.now()
             self.reporter.typing(data_set, version)
             try:
                 landed = self._pipeline.landed(data_set, version)
-                observations = self._pipeline.observations.make(data_set, landed)
+                observations = self._pipeline.observations.make(data_set, landed, anew=True)
             except Ks4Error as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
                 self._succeed(data_set, started_at, observations)
                 loaded.append((landed, observations))
         return loaded
+
+    def refuse_loss(self, additions: Iterable[Addition]) -> None:
+        """Fail the versions that only the published warehouse has: without their landing they would be lost."""
+        try:
+            in_force = self._pipeline.in_force()
+        except Ks4Error:  # it cannot be read: whatever can be made anew is a gain
+            return
+        landed = {(addition.data_set.name, version) for addition in additions for version in self._versions(addition)}
+        for name, versions in in_force.items():
+            for version in versions:
+                if (name, version) not in landed:
+                    self._finish(VersionOutcome(name, version, Outcome.FAILED, _lost(name, version)))
+
+    def _versions(self, addition: Addition) -> Iterable[VersionNumber]:
+        return self._pipeline.landing.versions(addition.data_set)
 
     def publish(self, additions: Sequence[Addition], *, anew: bool = False) -> None:
         """One edition for everything; none when there is no news."""
@@ -209,6 +236,7 @@ class _Run:
                 self._pipeline.now(),
                 newest=self._pipeline.landing.listing,
                 anew=anew,
+                keep=partial(keeping.read, self._pipeline.warehouse) if anew else None,
             )
             self.report.published = True
 
@@ -254,3 +282,10 @@ class _Run:
     def _finish(self, outcome: VersionOutcome) -> None:
         self.report.outcomes.append(outcome)
         self.reporter.finished(outcome)
+
+
+def _lost(name: str, version: VersionNumber) -> str:
+    return (
+        f"{name} {version} is in the warehouse, and its landing is not there: a rebuild would lose it. Fetch it anew: "
+        f"ks4 run --data-set {name} --version {version}."
+    )

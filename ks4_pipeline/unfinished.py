@@ -31,6 +31,11 @@ def room(parent: Path) -> Iterator[Path]:
         _remove(folder, lock)
 
 
+def rooms(folder: Path) -> list[Path]:
+    """All rooms below a folder, of the living and of the dead, as the paths of their locks."""
+    return sorted(folder.rglob(f"{_PREFIX}*{_LOCK}"))
+
+
 def clean(parent: Path) -> None:
     """Remove the rooms that were left by processes and threads that are gone."""
     for path in parent.glob(f"{_PREFIX}*"):

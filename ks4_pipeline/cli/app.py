@@ -29,8 +29,8 @@ app = typer.Typer(
     cls=_Commands,
     name="ks4",
     help="Every version of the data sets you follow on explore education statistics, typed and versioned in DuckDB.",
-    epilog="Exit codes: 0 all is well; 1 a version could not be loaded; 2 wrong use or configuration; "
-    "3 the API could not be reached.",
+    epilog="Exit codes: 0 all is well; 1 a version could not be loaded, or something is not whole or needs a person; "
+    "2 wrong use or configuration; 3 the API could not be reached.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -206,11 +206,36 @@ def reconcile(
 
 
 @app.command()
+def verify(
+    data_set: DataSets = None,
+    version: Annotated[
+        list[str] | None, typer.Option(metavar="V", help="Only this version, such as 1.0.1; may be given again.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare everything here with what landed, to the last cell. Needs no network and changes nothing."""
+    from ks4_pipeline.cli import verifying
+
+    raise typer.Exit(verifying.verify(data_set or [], version or [], as_json=as_json))
+
+
+@app.command()
 def rebuild(as_json: Json = False) -> None:
     """Make the warehouse anew from what has landed. Needs no network."""
     from ks4_pipeline.cli import loading
 
     raise typer.Exit(loading.rebuild(as_json=as_json))
+
+
+@app.command()
+def doctor(
+    as_json: Json = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the publisher.")] = False,
+) -> None:
+    """Look for what might keep all this from working here, and say what to do. Changes nothing."""
+    from ks4_pipeline.cli import consulting
+
+    raise typer.Exit(consulting.doctor(as_json=as_json, offline=offline))
 
 
 @app.command()

@@ -87,6 +87,7 @@ class EesClient:
         policy: how persistently to ask.
         limits: how much to take, and how fast to ask.
         transport: another way to send requests; for tests.
+        on_answer: told of each answer as soon as its head is there, whatever its status.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class EesClient:
         policy: RetryPolicy | None = None,
         limits: Limits | None = None,
         transport: httpx.BaseTransport | None = None,
+        on_answer: Callable[[httpx.Response], None] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._policy = policy or RetryPolicy()
@@ -106,6 +108,7 @@ class EesClient:
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"},
             follow_redirects=False,  # the API's own redirect can point at a host outsiders cannot use (contract §1.2)
             transport=transport,
+            event_hooks={"response": [on_answer] if on_answer else []},
         )
         self._until = math.inf
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 
 import duckdb
 
@@ -18,8 +19,10 @@ from ks4_pipeline.ees.models import (
     Change,
     Changes,
     ChangeSet,
+    DataSetSummary,
     Filter,
     Indicator,
+    LatestVersion,
     LocationGroup,
     Meta,
     State,
@@ -51,7 +54,8 @@ from ks4_pipeline.warehouse.tables import sql_type
 
 UNLISTED = "Unlisted"
 """Status of a version that is loaded and that the publisher no longer lists."""
-_LISTED = ("status", "published", "withdrawn", "notes", "release", "release_slug", "file_id")
+LISTED = ("status", "published", "withdrawn", "notes", "release", "release_slug", "file_id")
+"""The columns of a version that follow the publisher's list."""
 
 
 def replace_version(
@@ -84,6 +88,8 @@ def replace_listing(
     listing: Listing,
     loaded: Mapping[VersionNumber, Landed],
     loaded_at: datetime,
+    *,
+    unlisted: Mapping[tuple[str, str], Row],
 ) -> None:
     """Bring the data set's row and its versions' rows up to date with the publisher's list.
 
@@ -95,6 +101,8 @@ def replace_listing(
         listing: the publisher's list as last seen.
         loaded: the versions loaded for this edition; the facts of those loaded before are kept.
         loaded_at: when they were.
+        unlisted: by data set and version, what the publisher last said of versions he no longer lists; of others it is
+            what he said when they landed.
     """
     name = data_set.name
     connection.execute(f"DELETE FROM {DATA_SETS.qualified} WHERE data_set = ?", [name])
@@ -119,7 +127,8 @@ def replace_listing(
     listed = {record.version for record in listing.versions}
     for version, landed in loaded.items():
         if version not in listed:
-            row = {**_listed_row(landed.record), **_number_row(landed.record), **_loaded_row(landed, loaded_at)}
+            last_said = unlisted.get((name, str(version))) or _listed_row(landed.record)
+            row = {**last_said, **_number_row(landed.record), **_loaded_row(landed, loaded_at)}
             new.append({"data_set": name, **row, "status": UNLISTED})
     insert(connection, VERSIONS, new)
 
@@ -136,14 +145,61 @@ def announced(connection: duckdb.DuckDBPyConnection, schema: str, version: Versi
     ]
 
 
-def predecessor(connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber) -> VersionNumber | None:
-    """The version the publisher lists just before another, by number, loaded or not."""
-    row = connection.execute(
-        f"SELECT version FROM {VERSIONS.qualified} WHERE data_set = ? AND (major, minor, patch) < (?, ?, ?) "
-        "ORDER BY major DESC, minor DESC, patch DESC LIMIT 1",
-        [schema, version.major, version.minor, version.patch],
-    ).fetchone()
-    return VersionNumber.parse(row[0]) if row else None
+def predecessors(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[VersionNumber, VersionNumber]:
+    """For each version the publisher lists, loaded or not, the one just before it, by number."""
+    rows = connection.execute(f"SELECT version FROM {VERSIONS.qualified} WHERE data_set = ?", [schema]).fetchall()
+    return {new: old for old, new in pairwise(sorted(VersionNumber.parse(number) for (number,) in rows))}
+
+
+def catalogued_listing(connection: duckdb.DuckDBPyConnection, schema: str) -> Listing | None:
+    """The publisher's list as the catalogue has it; None when it does not have the data set.
+
+    Raises:
+        ValidationError: when the rows are not what this module writes.
+    """
+    data_sets = connection.execute(
+        "SELECT id, title, summary, status, superseded_by, latest_version, seen_at "
+        f"FROM {DATA_SETS.qualified} WHERE data_set = ?",
+        [schema],
+    ).fetchall()
+    if len(data_sets) != 1:
+        return None
+    data_set_id, name, summary, status, superseded_by, latest, seen_at = data_sets[0]
+    rows = connection.execute(
+        f"SELECT version, bump, rows, {', '.join(map(identifier, LISTED))} FROM {VERSIONS.qualified} "
+        "WHERE data_set = ? AND status <> ? ORDER BY major, minor, patch",
+        [schema, UNLISTED],
+    ).fetchall()
+    return Listing(
+        seen_at=seen_at,
+        news_at=seen_at,
+        source="the catalogue",
+        summary=DataSetSummary(
+            id=data_set_id,
+            title=name,
+            summary=summary,
+            status=status,
+            superseding_data_set_id=superseded_by,
+            latest_version=LatestVersion.model_validate({"version": latest, "totalResults": 0}) if latest else None,
+        ),
+        versions=tuple(_listed_record(*row) for row in rows),
+    )
+
+
+def _listed_record(number: str, bump: str, rows: int, *listed: object) -> VersionRecord:
+    said = dict(zip(LISTED, listed, strict=True))
+    release = {"title": said["release"], "slug": said["release_slug"]} if said["release"] is not None else None
+    file = {"id": said["file_id"]} if said["file_id"] is not None else None
+    of_list = {key: said[key] for key in ("status", "published", "withdrawn", "notes")}
+    return VersionRecord.model_validate(
+        {"version": number, "type": bump, "totalResults": rows, "release": release, "file": file, **of_list}
+    )
+
+
+def title(connection: duckdb.DuckDBPyConnection, schema: str) -> str | None:
+    """The data set's title; None when it is not in the catalogue."""
+    row = connection.execute(f"SELECT title FROM {DATA_SETS.qualified} WHERE data_set = ?", [schema]).fetchone()
+    return row[0] if row else None
 
 
 def replace_audit(
@@ -174,9 +230,9 @@ def mark_channels(
 def _kept_rows(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, Row]:
     """By version, what the catalogue says of it that the publisher may change."""
     rows = connection.execute(
-        f"SELECT version, {', '.join(map(identifier, _LISTED))} FROM {VERSIONS.qualified} WHERE data_set = ?", [name]
+        f"SELECT version, {', '.join(map(identifier, LISTED))} FROM {VERSIONS.qualified} WHERE data_set = ?", [name]
     ).fetchall()
-    return {number: dict(zip(_LISTED, values, strict=True)) for number, *values in rows}
+    return {number: dict(zip(LISTED, values, strict=True)) for number, *values in rows}
 
 
 def _update(connection: duckdb.DuckDBPyConnection, name: str, number: str, row: Row) -> None:
@@ -235,6 +291,8 @@ def _loaded_row(landed: Landed, loaded_at: datetime) -> Row:
         "bytes": manifest.served.bytes,
         "csv_sha256": manifest.csv.sha256,
         "csv_bytes": manifest.csv.bytes,
+        # Not the list's word: it may be about other bytes that the publisher serves by now.
+        "rows": landed.record.total_results,
         "fetched_at": manifest.fetched_at,
         "loaded_at": loaded_at,
         "table": landed.version.table,

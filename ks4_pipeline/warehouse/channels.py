@@ -27,18 +27,21 @@ def choose(records: Iterable[VersionRecord], loaded: Collection[VersionNumber]) 
     return chosen
 
 
-def update_views(connection: duckdb.DuckDBPyConnection, schema: str, channels: Mapping[str, VersionNumber]) -> None:
+def update_views(
+    connection: duckdb.DuckDBPyConnection, schema: str, channels: Mapping[str, VersionNumber], *, anew: bool = False
+) -> None:
     """Bring a schema's channel views up to date; a view that shows the same table as before stays as it is.
 
     Args:
         connection: to the build; its catalogue still says what each channel showed.
         schema: the data set's name.
         channels: what each is to show; any other is dropped.
+        anew: make all of them again, since the tables' comments have changed.
     """
     before = _shown(connection, schema)
     for channel in before.keys() - channels.keys():
         connection.execute(f"DROP VIEW IF EXISTS {qualified(schema, channel)}")
-    moved = {channel: version for channel, version in channels.items() if before.get(channel) != version}
+    moved = {channel: version for channel, version in channels.items() if anew or before.get(channel) != version}
     described = Comments.of(connection, schema, {version.table for version in moved.values()})
     for channel, version in moved.items():
         view = qualified(schema, channel)

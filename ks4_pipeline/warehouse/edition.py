@@ -18,9 +18,10 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality import check
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse import catalogue, channels, history, long, revisions, schema, tables
+from ks4_pipeline.warehouse import catalogue, channels, history, keeping, long, revisions, schema, tables
 from ks4_pipeline.warehouse.comparison import Comparison
 from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.keeping import Kept
 from ks4_pipeline.warehouse.reading import data_set_ids
 
 
@@ -74,6 +75,7 @@ def publish(
     *,
     newest: Callable[[DataSet], Listing | None],
     anew: bool = False,
+    keep: Callable[[], Kept] | None = None,
 ) -> None:
     """Publish one edition with all additions; on any error the published warehouse stays as it is.
 
@@ -85,30 +87,44 @@ def publish(
         newest: the publisher's list as last seen by any process: it goes before an addition's own, which may have grown
             old while another process was publishing.
         anew: begin with an empty warehouse instead of the published one.
+        keep: reads what the new edition takes over of an earlier one, once no other process can publish any more.
 
     Raises:
         ForeignSchemaError: when a name is already used for another data set.
         WarehouseError: when the file cannot be built or put in place.
     """
     with warehouse.rewrite(anew=anew) as connection:
+        kept = keep() if keep else Kept()
         schema.create(connection)
         connection.execute("BEGIN")
         for addition in additions:
             _refuse_foreign(addition.data_set, _known_id(connection, addition.data_set))
-            _add(connection, addition, newest(addition.data_set) or addition.listing, loaded_at)
-        schema.insert(connection, schema.LOADS, (_attempt_row(attempt) for attempt in attempts))
+            _add(connection, addition, newest(addition.data_set) or addition.listing, loaded_at, kept)
+        known = keeping.put_back(connection, kept)
+        if anew:
+            keeping.put_back_loads(connection, kept)
+        new = (attempt for attempt in attempts if (attempt.data_set, str(attempt.version)) not in known)
+        schema.insert(connection, schema.LOADS, map(_attempt_row, new))
         connection.execute("COMMIT")
 
 
-def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, listing: Listing, loaded_at: datetime) -> None:
+def _add(
+    connection: duckdb.DuckDBPyConnection, addition: Addition, listing: Listing, loaded_at: datetime, kept: Kept
+) -> None:
     data_set = addition.data_set
+    title_before = catalogue.title(connection, data_set.name)
+    columns_before = history.stored_columns(connection, data_set.name)
+    followed_before = catalogue.predecessors(connection, data_set.name)
     for landed, observations in addition.versions:
         tables.replace_table(connection, data_set.name, listing.summary.title, landed.record, observations)
         catalogue.replace_version(connection, data_set, landed, observations, check(observations.facts))
     landed_now = {landed.version: landed for landed, _ in addition.versions}
-    catalogue.replace_listing(connection, data_set, listing, landed_now, loaded_at)
+    catalogue.replace_listing(connection, data_set, listing, landed_now, loaded_at, unlisted=kept.unlisted)
+    is_retitled = title_before not in {None, listing.summary.title}
+    if title_before is not None and is_retitled:
+        tables.retitle(connection, data_set.name, title_before, listing.summary.title)
     chosen = channels.choose(listing.versions, _with_tables(connection, data_set))
-    channels.update_views(connection, data_set.name, chosen)
+    channels.update_views(connection, data_set.name, chosen, anew=is_retitled)
     if "latest" in chosen:
         long.create_view(connection, data_set.name, chosen["latest"])
     else:
@@ -116,14 +132,19 @@ def _add(connection: duckdb.DuckDBPyConnection, addition: Addition, listing: Lis
     catalogue.mark_channels(connection, data_set, chosen)
     columns = history.stored_columns(connection, data_set.name)
     history.create(connection, data_set.name, columns)
-    for found in revisions.update(connection, data_set.name, columns, landed_now, loaded_at):
-        _audit(connection, data_set.name, found)
+    follows = catalogue.predecessors(connection, data_set.name)
+    overtaken = {version for version in columns_before if followed_before.get(version) != follows.get(version)}
+    replaced = landed_now.keys() | overtaken
+    made = revisions.update(
+        connection, data_set.name, columns, columns_before, replaced=replaced, compared_at=loaded_at
+    )
+    for found in made:
+        _audit(connection, data_set.name, found, is_announced=follows.get(found.new) == found.old)
 
 
-def _audit(connection: duckdb.DuckDBPyConnection, name: str, found: Comparison) -> None:
-    """Hold a version against its number and its change log, if that is about the same pair of versions."""
-    same_pair = catalogue.predecessor(connection, name, found.new) == found.old
-    announced = catalogue.announced(connection, name, found.new) if same_pair else None
+def _audit(connection: duckdb.DuckDBPyConnection, name: str, found: Comparison, *, is_announced: bool) -> None:
+    """Hold a version against its number and, where that is about the same pair of versions, its change log."""
+    announced = catalogue.announced(connection, name, found.new) if is_announced else None
     seen = Seen(found.new, found.structure, found.counts, found.key_is_unique, found.imputed)
     catalogue.replace_audit(connection, name, found.new, audit(seen, announced))
 

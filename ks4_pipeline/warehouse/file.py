@@ -152,3 +152,4 @@ def _open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     name = str(path).replace("'", "''")
     connection.execute(f"ATTACH '{name}' AS {_ATTACHED} (STORAGE_VERSION '{STORAGE_VERSION}'); USE {_ATTACHED}")
+    connection.execute("SET TimeZone = 'UTC'")  # times in views' texts must not depend on the machine

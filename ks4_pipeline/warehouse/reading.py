@@ -78,6 +78,12 @@ def data_set_ids(warehouse: WarehouseFile) -> dict[str, str]:
     return dict(_ask(warehouse, f"SELECT data_set, id FROM {DATA_SETS.qualified}"))
 
 
+def storage_version(warehouse: WarehouseFile) -> str:
+    """The oldest DuckDB whose format the published warehouse has, as DuckDB calls it: ``v1.4.0+``."""
+    rows = _ask(warehouse, "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal")
+    return str(rows[0][0])
+
+
 def count_rows(warehouse: WarehouseFile, name: str, version: VersionNumber) -> int:
     """Rows of a version's table in the published warehouse."""
     with warehouse.read() as connection:

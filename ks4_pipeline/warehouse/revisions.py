@@ -1,7 +1,8 @@
 """``<name>.revisions``: what changed between each loaded version and the one before it, kept up to date.
 
 A pair of versions is compared once; it is compared again only when one of its tables is replaced, a version gets in
-between, or a column is renamed, since rows stand under the newest names. ``catalogue.comparisons`` has a row per pair.
+between, or a column gets another name or kind, since rows stand under the newest names. What stands here never depends
+on the order in which versions were loaded. ``catalogue.comparisons`` has a row per pair.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def update(
     connection: duckdb.DuckDBPyConnection,
     schema: str,
     columns: Mapping[VersionNumber, Sequence[StoredColumn]],
+    columns_before: Mapping[VersionNumber, Sequence[StoredColumn]],
+    *,
     replaced: Collection[VersionNumber],
     compared_at: datetime,
 ) -> list[Comparison]:
@@ -63,7 +66,9 @@ def update(
         connection: to the build.
         schema: the data set's name.
         columns: the columns of all loaded versions.
-        replaced: the versions whose tables were made for this edition.
+        columns_before: those of the edition before.
+        replaced: the versions to compare anew: those whose tables were made for this edition, and those that now follow
+            another version in the publisher's list, so that their change log is about another pair.
         compared_at: the time to write beside new comparisons.
 
     Returns:
@@ -72,7 +77,7 @@ def update(
     unified = names_of(columns)
     wanted = list(pairwise(sorted(columns)))
     done = _compared_pairs(connection, schema)
-    if _names_moved(columns, unified, done):
+    if _columns_moved(columns_before, unified, done, replaced):
         done = set()
         connection.execute(f"DROP TABLE IF EXISTS {qualified(schema, TABLE)}")
     valid = {pair for pair in done if pair in wanted and not set(pair) & set(replaced)}
@@ -98,17 +103,25 @@ def _compared_pairs(connection: duckdb.DuckDBPyConnection, schema: str) -> set[P
     return {(VersionNumber.parse(old), VersionNumber.parse(new)) for old, new in rows}
 
 
-def _names_moved(
-    columns: Mapping[VersionNumber, Sequence[StoredColumn]], unified: Sequence[UnifiedColumn], done: Collection[Pair]
+def _columns_moved(
+    columns_before: Mapping[VersionNumber, Sequence[StoredColumn]],
+    unified: Sequence[UnifiedColumn],
+    done: Collection[Pair],
+    replaced: Collection[VersionNumber],
 ) -> bool:
-    """Whether what was compared stands under names that are no longer the newest."""
-    before = {version: columns[version] for pair in done for version in pair if version in columns}
-    if not before:
-        return False
-    new_name = {(version, name): column.name for column in unified for version, name in column.names.items()}
+    """Whether what was compared would be compared otherwise now: under other names, or as another kind of column."""
+    compared = {version: columns_before[version] for pair in done for version in pair if version in columns_before}
+    now = {(version, name): column for column in unified for version, name in column.names.items()}
     return any(
-        new_name[version, name] != column.name for column in names_of(before) for version, name in column.names.items()
+        _as_compared(now[version, name]) != _as_compared(column)
+        for column in names_of(compared)
+        for version, name in column.names.items()
+        if version not in replaced
     )
+
+
+def _as_compared(column: UnifiedColumn) -> tuple[object, ...]:
+    return column.name, column.role, column.is_numeric
 
 
 def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn]) -> None:

@@ -69,6 +69,18 @@ def replace_table(
     connection.execute(";\n".join(comments))
 
 
+def retitle(connection: duckdb.DuckDBPyConnection, schema: str, before: str, title: str) -> None:
+    """Let the comments of a schema's tables begin with the data set's new title."""
+    begins = table_comment_begins(before)
+    rows = connection.execute(
+        "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ? AND starts_with(comment, ?)",
+        [schema, begins],
+    ).fetchall()
+    for table, comment in rows:
+        text = table_comment_begins(title) + comment.removeprefix(begins)
+        connection.execute(f"COMMENT ON TABLE {qualified(schema, table)} IS {literal(text)}")
+
+
 def sql_type(column: Column) -> str:
     """DOUBLE for figures, VARCHAR for everything else."""
     return "DOUBLE" if column.is_numeric else "VARCHAR"
@@ -79,7 +91,13 @@ def table_comment(title: str, record: VersionRecord) -> str:
     published = f", published {record.published:%Y-%m-%d}" if record.published else ""
     release = f", {record.release.title}" if record.release else ""
     notes = f" Publisher's notes: {record.notes}" if record.notes else ""
-    return f"{title}: version {record.version} ({record.version.bump}){published}{release}.{notes} {LICENCE}"
+    number = f"{record.version} ({record.version.bump})"
+    return f"{table_comment_begins(title)}{number}{published}{release}.{notes} {LICENCE}"
+
+
+def table_comment_begins(title: str) -> str:
+    """How the comments on all tables of a data set begin."""
+    return f"{title}: version "
 
 
 def column_comment(column: Column) -> str:
