@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ks4_pipeline.sandbox.authoring import write_data_set
-from ks4_pipeline.sandbox.synthetic import FOLDER, INDICATOR_COLUMNS, VersionEntry
-from ks4_pipeline.sandbox.synthetic.description import Release, description
+from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, INDICATOR_COLUMNS
+from ks4_pipeline.sandbox.synthetic.description import description
 from ks4_pipeline.sandbox.synthetic.publishing import CONFIDENTIAL, NOT_APPLICABLE, NOT_AVAILABLE, ROUNDS_TO_ZERO
 from ks4_pipeline_tests.benchmarks.figures import Figures
 
@@ -106,8 +106,9 @@ def prepare(rows: int, versions: int = 1, *, restated: int = 6, folder: Path | N
             first = root.parent / f"{rows}-rows" / FOLDER / path.name
             _write(figures, edition, path, first)
         facts[version] = Facts(**json.loads(known.read_text("utf-8")))
-    _describe(root, facts)
-    return Publication(root, facts)
+    publication = Publication(root, facts)
+    describe(root / FOLDER, DATA_SET_ID, {version: publication.file(version) for version in facts})
+    return publication
 
 
 def _write(figures: Figures, edition: int, path: Path, first: Path) -> None:
@@ -185,17 +186,22 @@ def _make(figures: Figures, edition: int, start: int) -> _Piece:
     )
 
 
-def _describe(root: Path, versions: Mapping[str, Facts]) -> None:
-    """The national data set's description, with these versions; all but the first are held back."""
-    entries = tuple(
-        VersionEntry(version, f"2026-0{number}-01T09:30:00Z", "Made up for benchmarks.", Release("Made up", "made-up"))
-        for number, version in enumerate(versions, 1)
-    )
-    written = tomllib.loads(description(entries, held=True))
-    for entry in written["versions"]:
-        entry["file"] += ".gz"
-    written["summary"] = "Made-up figures of the benchmarks. Not for quotation."
-    write_data_set(root / FOLDER, written)
+def describe(folder: Path, data_set_id: str, files: Mapping[str, Path], *, held_from: int = 1) -> None:
+    """Describe a data set like the national one, with these versions.
+
+    Args:
+        folder: its folder in a sandbox's.
+        data_set_id: its id.
+        files: the gzip of each version, by number.
+        held_from: versions from this place on wait until the sandbox is told to publish them.
+    """
+    written = tomllib.loads(description((), held=False))
+    written |= {"id": data_set_id, "summary": "Made-up figures of the benchmarks. Not for quotation."}
+    written["versions"] = [
+        {"version": version, "file": str(file), "notes": "Made up for benchmarks.", "held": place >= held_from}
+        for place, (version, file) in enumerate(files.items())
+    ]
+    write_data_set(folder, written)
 
 
 def rows_of(text: str) -> int:

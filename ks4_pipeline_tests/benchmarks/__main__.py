@@ -1,0 +1,94 @@
+"""The benchmark suite's command: measures, prints tables of medians and ratios, and writes them as JSON.
+
+The exit code is 1 when a result is wrong, and never because something is slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ks4_pipeline_tests.benchmarks.big_warehouse import measure_big_warehouse
+from ks4_pipeline_tests.benchmarks.first_steps import measure_demo, measure_imports
+from ks4_pipeline_tests.benchmarks.layouts import measure_layouts
+from ks4_pipeline_tests.benchmarks.loading import measure_loading
+from ks4_pipeline_tests.benchmarks.many_versions import measure_fifty_one, measure_no_news
+from ks4_pipeline_tests.benchmarks.publication import rows_of
+from ks4_pipeline_tests.benchmarks.results import comparison, document, machine, table
+from ks4_pipeline_tests.benchmarks.setting import Setting
+from ks4_pipeline_tests.benchmarks.two_versions import measure_queries, measure_revisions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ks4_pipeline_tests.benchmarks.results import Findings
+
+BENCHMARKS: dict[str, Callable[[Setting], Findings]] = {
+    "load": measure_loading,
+    "revisions": measure_revisions,
+    "queries": measure_queries,
+    "layouts": measure_layouts,
+    "big_warehouse": measure_big_warehouse,
+    "fifty_one": measure_fifty_one,
+    "no_news": measure_no_news,
+    "demo": measure_demo,
+    "imports": measure_imports,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the suite; the exit code."""
+    given = _parser().parse_args(arguments)
+    setting = Setting(
+        rows=given.rows,
+        runs=given.runs,
+        gigabytes=given.gigabytes,
+        restated=given.restated,
+        data_sets=given.data_sets,
+        versions=given.versions,
+    )
+    earlier = json.loads(given.compare.read_text("utf-8")) if given.compare else None
+    where = machine()
+    print(
+        f"{where['cpus']} CPUs, {where['memory'] >> 30} GiB, load {where['load']:.1f}: read the ratios. "
+        f"{', '.join(f'{name} {version}' for name, version in where['libraries'].items())}"
+    )
+    found = []
+    for name in given.only or BENCHMARKS:
+        began = time.monotonic()
+        findings = BENCHMARKS[name](setting)
+        found.append(findings)
+        print(*table(findings), f"  ({time.monotonic() - began:.0f} s)", sep="\n", flush=True)
+        if given.json:  # what is known is kept, should a later one break off
+            given.json.write_text(json.dumps(document(setting.rows, found), indent=1) + "\n", "utf-8")
+    if earlier:
+        print(*comparison(found, setting.rows, earlier), sep="\n")
+    wrong = [f"{findings.name}: {fault}" for findings in found for fault in findings.wrong]
+    print("", *(f"WRONG: {fault}" for fault in wrong), f"{len(wrong)} wrong results", sep="\n")
+    return 1 if wrong else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ks4_pipeline_tests.benchmarks",
+        description="Measure the pipeline as whole processes, in turn with what it is held against.",
+        epilog="Fails on wrong results only. Files are kept below KS4_BENCH_DIR, or in a temporary folder.",
+    )
+    parser.add_argument("--rows", type=rows_of, default="100k", help="of the large data set: 100k, 1m, 10m or a number")
+    parser.add_argument("--runs", type=int, default=3, help="how often each thing is run; short ones five times that")
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write all that was found")
+    parser.add_argument("--compare", type=Path, metavar="PATH", help="hold it against such a file")
+    parser.add_argument("--gigabytes", type=float, help="of the big warehouse: 5 at 10m, else less")
+    parser.add_argument("--restated", type=int, default=6, help="percent of measures that the second version changes")
+    parser.add_argument("--data-sets", type=int, default=100, help="how many are followed when there is no news")
+    parser.add_argument("--versions", type=int, default=50, help="how many versions of each are loaded then")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
