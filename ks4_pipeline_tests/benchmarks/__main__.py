@@ -17,7 +17,7 @@ from ks4_pipeline_tests.benchmarks.first_steps import measure_demo, measure_impo
 from ks4_pipeline_tests.benchmarks.layouts import measure_layouts
 from ks4_pipeline_tests.benchmarks.loading import measure_loading
 from ks4_pipeline_tests.benchmarks.many_versions import measure_fifty_one, measure_no_news
-from ks4_pipeline_tests.benchmarks.publication import rows_of
+from ks4_pipeline_tests.benchmarks.publication import SIZES, rows_of
 from ks4_pipeline_tests.benchmarks.results import comparison, document, machine, table
 from ks4_pipeline_tests.benchmarks.setting import Setting
 from ks4_pipeline_tests.benchmarks.two_versions import measure_queries, measure_revisions
@@ -43,14 +43,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Findings]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite; the exit code."""
     given = _parser().parse_args(arguments)
-    setting = Setting(
-        rows=given.rows,
-        runs=given.runs,
-        gigabytes=given.gigabytes,
-        restated=given.restated,
-        data_sets=given.data_sets,
-        versions=given.versions,
-    )
+    setting = _setting(given)
     earlier = json.loads(given.compare.read_text("utf-8")) if given.compare else None
     where = machine()
     print(
@@ -72,6 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
+def _setting(given: argparse.Namespace) -> Setting:
+    """What was asked for, and where nothing was, what suits the number of rows."""
+    small = given.rows < SIZES["1m"]
+    gigabytes = 5.0 if given.rows >= SIZES["10m"] else 0.02 if small else 0.5
+    return Setting(
+        rows=given.rows,
+        runs=given.runs,
+        gigabytes=given.gigabytes or gigabytes,
+        restated=given.restated,
+        data_sets=given.data_sets or (10 if small else 100),
+        versions=given.versions or (5 if small else 50),
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ks4_pipeline_tests.benchmarks",
@@ -83,10 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write all that was found")
     parser.add_argument("--compare", type=Path, metavar="PATH", help="hold it against such a file")
-    parser.add_argument("--gigabytes", type=float, help="of the big warehouse: 5 at 10m, else less")
+    parser.add_argument("--gigabytes", type=float, help="of the big warehouse: 5 at 10m, 0.5 at 1m, else 0.02")
     parser.add_argument("--restated", type=int, default=6, help="percent of measures that the second version changes")
-    parser.add_argument("--data-sets", type=int, default=100, help="how many are followed when there is no news")
-    parser.add_argument("--versions", type=int, default=50, help="how many versions of each are loaded then")
+    parser.add_argument("--data-sets", type=int, help="followed when there is no news: 100 from 1m on, else 10")
+    parser.add_argument("--versions", type=int, help="loaded of each of them: 50 from 1m on, else 5")
     return parser
 
 

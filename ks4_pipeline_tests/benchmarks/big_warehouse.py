@@ -1,4 +1,4 @@
-"""``big_warehouse``: one small version published into a warehouse of gigabytes, beside what a copy of the file takes."""
+"""``big_warehouse``: a small version published into a warehouse of gigabytes, beside what a copy of the file takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ks4_pipeline_tests.benchmarks.checking import wrong_figures
 from ks4_pipeline_tests.benchmarks.many_versions import SMALL_ROWS, id_of
 from ks4_pipeline_tests.benchmarks.processes import Took
-from ks4_pipeline_tests.benchmarks.publication import SIZES, describe, prepare
+from ks4_pipeline_tests.benchmarks.publication import describe, prepare
 from ks4_pipeline_tests.benchmarks.results import Bound, Findings
 from ks4_pipeline_tests.benchmarks.serving import served
 from ks4_pipeline_tests.benchmarks.setting import Setting, data_dir, follow, ks4, warehouse
@@ -21,19 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ks4_pipeline_tests.benchmarks.serving import Served
-
 _PUBLISH, _COPY = "ks4 run, a version of 1,000 rows", "a copy of the published files, flushed"
-_GIGABYTES = {SIZES["10m"]: 5.0, SIZES["1m"]: 0.5}
-_LEAST = 0.05
 _BYTES_PER_ROW = 52  # of a published table, about
 _SECONDS = 5.0
 
 
 def measure_big_warehouse(setting: Setting) -> Findings:
     """Fill a warehouse with data sets of the large size, and then let versions of the small one appear."""
-    wanted = setting.gigabytes or next((size for rows, size in _GIGABYTES.items() if setting.rows >= rows), _LEAST)
-    count = max(1, ceil(wanted * (1 << 30) / (setting.rows * _BYTES_PER_ROW)))
+    count = max(1, ceil(setting.gigabytes * 1e9 / (setting.rows * _BYTES_PER_ROW)))
     large, small = prepare(setting.rows), prepare(SMALL_ROWS, 2)
     found = Findings("big_warehouse", f"{count} data sets of {setting.rows:,} rows, and one of {SMALL_ROWS:,} rows")
     with setting.room() as room:
@@ -54,7 +49,6 @@ def measure_big_warehouse(setting: Setting) -> Findings:
                 found.add(_COPY, Took(_copy_seconds(work, room / "copy")))
             found.wrong += wrong_figures("a large one", warehouse(work), "large_0.latest", large.facts["1.0"])
             _say_where(work, room, found)
-    found.say_ratio(_PUBLISH, _COPY)
     found.numbers["the run without a copy, s"] = found.wall(_PUBLISH) - found.wall(_COPY)
     found.bounds.append(Bound(f"{_PUBLISH}, s", found.wall(_PUBLISH), _SECONDS))
     return found

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
+from statistics import median
 
 from ks4_pipeline.sandbox.synthetic import FOLDER
 from ks4_pipeline_tests.benchmarks.laid_out import LAYOUTS
-from ks4_pipeline_tests.benchmarks.processes import Took
 from ks4_pipeline_tests.benchmarks.publication import prepare
 from ks4_pipeline_tests.benchmarks.results import Findings
 from ks4_pipeline_tests.benchmarks.serving import served
 from ks4_pipeline_tests.benchmarks.setting import NATIONAL, Setting, data_dir, script, step
-
-_FIRST = next(iter(LAYOUTS))
 
 
 def measure_layouts(setting: Setting) -> Findings:
@@ -24,22 +22,21 @@ def measure_layouts(setting: Setting) -> Findings:
             for name in ("land", "observe"):
                 step(room / "steps", name, sandbox.url)
         parquet = data_dir(room / "steps") / "observations" / FOLDER / "1.0.parquet"
+        asked: dict[str, dict[str, list[float]]] = {layout: {} for layout in LAYOUTS}
         answers = set()
         for _ in range(setting.runs):
-            for layout in LAYOUTS:
+            for layout, cells in asked.items():
                 with setting.room() as place:
                     target = place / "table" / "figures.duckdb"
                     took = script(place / "table", "laid_out", str(parquet), str(target), layout)
-                    said = json.loads(took.said)
                     found.add(layout, took)
-                    found.numbers[f"{layout}, MB"] = target.stat().st_size / (1 << 20)
-                    found.add(f"{layout}: load", Took(said["loaded"]))
-                    for question, seconds in said["asked"].items():
-                        found.add(f"{layout}: {question}", Took(seconds))
-                    answers.add(said["answers"])
+                    said = json.loads(took.said)
+                    answers.add(json.dumps(said["answers"]))
+                    measured = {"MB": target.stat().st_size / (1 << 20), "load, s": said["loaded"]}
+                    measured |= {f"{question}, ms": 1000 * seconds for question, seconds in said["asked"].items()}
+                    for what, number in measured.items():
+                        cells.setdefault(what, []).append(number)
     if len(answers) > 1:
         found.wrong.append("the layouts do not give the same answers")
-    for layout in list(LAYOUTS)[1:]:
-        for what in [what for what in found.took if what.startswith(f"{layout}: ")]:
-            found.say_ratio(what, what.replace(layout, _FIRST, 1), f"{what} / {_FIRST}")
+    found.grid = {layout: {what: median(many) for what, many in cells.items()} for layout, cells in asked.items()}
     return found

@@ -96,11 +96,13 @@ def _conclude(setting: Setting, found: Findings, gzip_bytes: int) -> None:
     for route in ("pandas", "dlt, fast path", "csv module"):
         if route in found.took:
             found.say_ratio(route, JOB)
-    allowed = 2 * found.numbers[_TABLE] + gzip_bytes / (1 << 20)
     found.bounds += [
-        *(Bound(f"{name}, GiB of its largest process", found.peak(name) / (1 << 30), 1.0) for name in (JOB, *STEPS)),
-        Bound("main job, disk at most, MB", max(took.disk or 0 for took in found.took[JOB]) / (1 << 20), allowed),
+        Bound(f"{name}, GiB of its largest process", found.peak(name) / (1 << 30), 1.0) for name in (JOB, *STEPS)
     ]
+    if setting.rows >= SIZES["1m"]:
+        allowed = 2 * found.numbers[_TABLE] + gzip_bytes / (1 << 20)
+        disk = max(took.disk or 0 for took in found.took[JOB]) / (1 << 20)
+        found.bounds.append(Bound("main job, MB on disk at most: twice the warehouse and the gzip", disk, allowed))
     if setting.is_largest:
         found.bounds.append(Bound("main job / L", found.ratio(JOB, LIMIT), 1.5))
     for route, times in {"pandas": 2.0, "dlt, fast path": 10.0}.items():

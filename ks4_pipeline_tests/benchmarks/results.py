@@ -50,6 +50,7 @@ class Findings:
         took: by what was measured, one entry per run.
         ratios: by what they say.
         numbers: sizes, counts and seconds that are no run of a process.
+        grid: the same where there are many, by row and column.
         bounds: what must hold.
         remarks: whatever else there is to say.
         wrong: results that are not what they must be.
@@ -60,6 +61,7 @@ class Findings:
     took: dict[str, list[Took]] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
+    grid: dict[str, dict[str, float]] = field(default_factory=dict)
     bounds: list[Bound] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -112,11 +114,13 @@ def table(findings: Findings) -> Iterator[str]:
         if not what.endswith(_CPU):
             cpu = findings.ratios.get(what + _CPU)
             yield f"  {what}: {ratio:.2f}" + (f" (CPU {cpu:.2f})" if cpu else "")
+    yield from _grid(findings.grid)
     for what, number in findings.numbers.items():
         yield f"  {what}: {number:,.3f}".removesuffix(".000")
     for bound in findings.bounds:
         side = "at least" if bound.at_least else "at most"
-        yield f"  {'holds' if bound.holds else 'DOES NOT HOLD'}: {bound.what}: {bound.found:.2f}, {side} {bound.most:.2f}"
+        verdict = "holds" if bound.holds else "DOES NOT HOLD"
+        yield f"  {verdict}: {bound.what}: {bound.found:.2f}, {side} {bound.most:.2f}"
     for remark in findings.remarks:
         yield f"  {remark}"
     for wrong in findings.wrong:
@@ -166,10 +170,26 @@ def comparison(found: list[Findings], rows: int, earlier: dict[str, Any]) -> Ite
             continue
         ratios = [(f"{what}, ratio", known["ratios"].get(what), now) for what, now in findings.ratios.items()]
         walls = [(f"{what}, median s", known["medians"].get(what), findings.wall(what)) for what in findings.took]
-        for what, then, now in (*ratios, *walls):
+        grid = [
+            (f"{row}: {column}", known["grid"].get(row, {}).get(column), now)
+            for row, cells in findings.grid.items()
+            for column, now in cells.items()
+        ]
+        for what, then, now in (*ratios, *walls, *grid):
             if then is not None:
                 change = f"{(now / then - 1) * 100:+.0f} %" if then else ""
                 yield f"  {findings.name}: {what}: {then:.3f} -> {now:.3f}  {change}"
+
+
+def _grid(grid: dict[str, dict[str, float]]) -> Iterator[str]:
+    if grid:
+        columns = list(dict.fromkeys(column for cells in grid.values() for column in cells))
+        width = max(map(len, grid))
+        yield f"  {'':<{width}}  {'  '.join(columns)}"
+        for row, cells in grid.items():
+            texts = (f"{cells[column]:.2f}" if column in cells else "" for column in columns)
+            places = (f"{text:>{len(column)}}" for text, column in zip(texts, columns, strict=True))
+            yield f"  {row:<{width}}  {'  '.join(places)}".rstrip()
 
 
 def _cell(values: list[Any], unit: int, form: str) -> str:

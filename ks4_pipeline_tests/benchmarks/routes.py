@@ -37,7 +37,7 @@ def sql(packed: Path, target: Path) -> None:
 def pandas(packed: Path, target: Path) -> None:
     """All text into a frame, numbers and flags column by column, the frame into DuckDB."""
     import duckdb
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped,unused-ignore]
 
     frame = pd.read_csv(packed, dtype=str, keep_default_na=False)
     columns = {}

@@ -26,14 +26,14 @@ class Setting:
     Attributes:
         rows: of the large data set.
         runs: of each thing that takes long; short ones are run more often.
-        gigabytes: of the big warehouse; None for what suits the rows.
+        gigabytes: of the big warehouse.
         restated: see :class:`ks4_pipeline_tests.benchmarks.figures.Figures`.
         data_sets, versions: how many are followed, and of each how many loaded, when there is no news.
     """
 
     rows: int
-    runs: int = 3
-    gigabytes: float | None = None
+    runs: int
+    gigabytes: float
     restated: int = 6
     data_sets: int = 100
     versions: int = 50

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from statistics import median
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from ks4_pipeline.sandbox.synthetic import FOLDER
 from ks4_pipeline_tests.benchmarks.checking import unlike_changes, wrong_changes, wrong_figures
-from ks4_pipeline_tests.benchmarks.processes import Took
 from ks4_pipeline_tests.benchmarks.publication import prepare
 from ks4_pipeline_tests.benchmarks.results import Bound, Findings
 from ks4_pipeline_tests.benchmarks.serving import served
@@ -40,8 +40,9 @@ def measure_revisions(setting: Setting) -> Findings:
             with setting.room() as room, _second_loaded(room / "job", sandbox, publication, found):
                 written = room / "differences.parquet"
                 found.add(DIFF, ks4(room / "job", "diff", "1.0", "1.1", "--parquet", str(written)))
-                counts = duckdb.sql(f"SELECT class, count(*) FROM '{written}' GROUP BY ALL").fetchall()
-                found.wrong += unlike_changes(DIFF, dict(counts), facts)
+                with duckdb.connect() as connection:
+                    connection.execute(f"SELECT class, count(*) FROM '{written}' GROUP BY ALL")
+                    found.wrong += unlike_changes(DIFF, dict(connection.fetchall()), facts)
     found.say_ratio(DIFF, LIMIT)
     found.say_ratio(SECOND, LIMIT)
     found.bounds.append(Bound(f"{DIFF}, GiB of its largest process", found.peak(DIFF) / (1 << 30), 2.0))
@@ -55,6 +56,7 @@ def measure_queries(setting: Setting) -> Findings:
     publication = prepare(setting.rows, 2, restated=setting.restated)
     found = Findings("queries", f"ten questions to two versions of {publication.facts['1.1'].rows:,} rows")
     loading = Findings("loading", "")
+    asked: dict[str, dict[str, list[float]]] = {}
     with (
         served(publication.root, [NATIONAL]) as sandbox,
         setting.room() as room,
@@ -67,11 +69,15 @@ def measure_queries(setting: Setting) -> Findings:
             found.add("all of them, as a process", took)
             answers = json.loads(took.said)
             found.wrong += [f"{name}: another answer than the tables'" for name in answers["differ"]]
-            for side, name_of in (("ours", "{}"), ("raw", "{}, raw tables")):
+            for side in ("ours", "raw"):
                 for name, seconds in answers[side].items():
-                    found.add(name_of.format(name), Took(seconds))
-    for name in [name for name in found.took if f"{name}, raw tables" in found.took]:
-        found.say_ratio(name, f"{name}, raw tables", f"{name} / raw tables")
+                    asked.setdefault(name, {}).setdefault(side, []).append(1000 * seconds)
+    for name, times in asked.items():
+        cells = {f"{side}, ms": median(milliseconds) for side, milliseconds in times.items()}
+        if "raw" in times:
+            pairs = zip(times["ours"], times["raw"], strict=True)
+            cells["ours / raw"] = median(ours / raw for ours, raw in pairs)
+        found.grid[name] = cells
     return found
 
 
