@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import sys
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def pandas(packed: Path, target: Path) -> None:
 
 def dlt(packed: Path, target: Path) -> None:
     """The fast path its documentation gives for CSV files, DuckDB's reader and Arrow; then SQL for the flags."""
+    _keep_dlt_to_itself(target)
     from dlt.sources.filesystem import filesystem, read_csv_duckdb
 
     files = filesystem(bucket_url=str(packed.parent), file_glob=packed.name)
@@ -63,6 +65,7 @@ def dlt(packed: Path, target: Path) -> None:
 
 def dlt_rows(packed: Path, target: Path) -> None:
     """Its default for CSV files: rows as dictionaries; then the same SQL."""
+    _keep_dlt_to_itself(target)
     from dlt.sources.filesystem import filesystem, read_csv
 
     files = filesystem(bucket_url=str(packed.parent), file_glob=packed.name)
@@ -96,6 +99,12 @@ def csv_module(packed: Path, target: Path) -> None:
 
 
 ROUTES = {route.__name__: route for route in (text, sql, pandas, dlt, dlt_rows, csv_module)}
+
+
+def _keep_dlt_to_itself(target: Path) -> None:
+    """Nothing is sent to its makers, and nothing written into the user's home; to be said before it is imported."""
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    os.environ["DLT_DATA_DIR"] = str(target.with_suffix(".dlt"))
 
 
 def _run_dlt(figures: object, target: Path) -> None:
