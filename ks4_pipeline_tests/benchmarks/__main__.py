@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING
 from ks4_pipeline_tests.benchmarks.big_warehouse import measure_big_warehouse
 from ks4_pipeline_tests.benchmarks.first_steps import measure_demo, measure_imports
 from ks4_pipeline_tests.benchmarks.layouts import measure_layouts
-from ks4_pipeline_tests.benchmarks.loading import measure_loading
+from ks4_pipeline_tests.benchmarks.loading import ROUTES, measure_loading
 from ks4_pipeline_tests.benchmarks.many_versions import measure_fifty_one, measure_no_news
 from ks4_pipeline_tests.benchmarks.publication import SIZES, rows_of
 from ks4_pipeline_tests.benchmarks.results import comparison, document, machine, table
-from ks4_pipeline_tests.benchmarks.setting import Setting
+from ks4_pipeline_tests.benchmarks.setting import PACKAGE, Setting
 from ks4_pipeline_tests.benchmarks.two_versions import measure_queries, measure_revisions
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ BENCHMARKS: dict[str, Callable[[Setting], Findings]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite; the exit code."""
     given = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger(PACKAGE).setLevel(logging.INFO)  # each run as it ends, on standard error
     setting = _setting(given)
     earlier = json.loads(given.compare.read_text("utf-8")) if given.compare else None
     where = machine()
@@ -73,6 +76,7 @@ def _setting(given: argparse.Namespace) -> Setting:
         rows=given.rows,
         runs=given.runs,
         gigabytes=given.gigabytes or gigabytes,
+        routes=given.routes,
         restated=given.restated,
         data_sets=given.data_sets or (10 if small else 100),
         versions=given.versions or (5 if small else 50),
@@ -88,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=rows_of, default="100k", help="of the large data set: 100k, 1m, 10m or a number")
     parser.add_argument("--runs", type=int, default=3, help="how often each thing is run; short ones five times that")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument(
+        "--routes", nargs="+", choices=ROUTES, metavar="ROUTE", default=(), help=f"of load, of {', '.join(ROUTES)}"
+    )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write all that was found")
     parser.add_argument("--compare", type=Path, metavar="PATH", help="hold it against such a file")
     parser.add_argument("--gigabytes", type=float, help="of the big warehouse: 5 at 10m, 0.5 at 1m, else 0.02")

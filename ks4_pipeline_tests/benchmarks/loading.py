@@ -14,22 +14,29 @@ from ks4_pipeline_tests.benchmarks.setting import NATIONAL, Setting, ks4, script
 from ks4_pipeline_tests.benchmarks.steps import STEPS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ks4_pipeline_tests.benchmarks.publication import Publication
 
-JOB, LIMIT = "ks4 run", "L"
-_TABLE = "published warehouse, MB"
-_ROUTES = {
-    LIMIT: "text",
-    "DuckDB SQL": "sql",
-    "pandas": "pandas",
-    "dlt, fast path": "dlt",
-    "csv module": "csv_module",
+JOB, LIMIT, SQL, PANDAS, DLT, CSV = "ks4 run", "L", "DuckDB SQL", "pandas", "dlt, fast path", "csv module"
+_DLT_ROWS = "dlt, its default"
+_STEPS = "steps"
+ROUTES = {  # as ``--routes`` takes them
+    "job": JOB,
+    "steps": _STEPS,
+    "L": LIMIT,
+    "sql": SQL,
+    "pandas": PANDAS,
+    "dlt": DLT,
+    "dlt_rows": _DLT_ROWS,
+    "csv": CSV,
 }
-_ROWS_ROUTE = "dlt, its default"
-_NEEDS = {"pandas": ("pandas",), "dlt, fast path": ("dlt", "pyarrow"), _ROWS_ROUTE: ("dlt", "pandas")}
-_SLOW = {"pandas", "dlt, fast path", "csv module"}
+_SCRIPTS = {LIMIT: "text", SQL: "sql", PANDAS: "pandas", DLT: "dlt", CSV: "csv_module"}
+_NEEDS = {PANDAS: ("pandas",), DLT: ("dlt", "pyarrow"), _DLT_ROWS: ("dlt", "pandas")}
+_SLOW = {PANDAS, DLT, CSV}
 _ONCE_FROM = 5_000_000  # rows from which the slow routes are run once only
 _ROWS_AT_MOST = 10_000  # what dlt's default is given, being a thousand times slower
+_TABLE = "published warehouse, MB"
 
 
 def measure_loading(setting: Setting) -> Findings:
@@ -38,39 +45,46 @@ def measure_loading(setting: Setting) -> Findings:
     facts = publication.facts["1.0"]
     title = f"{facts.rows:,} rows, {facts.csv_bytes >> 20:,} MB of CSV, {facts.gzip_bytes >> 20:,} MB as gzip"
     found = Findings("load", title)
-    routes = [JOB, *STEPS, *_ROUTES]
-    for name, libraries in _NEEDS.items():
-        missing = [library for library in libraries if find_spec(library) is None]
-        if missing:
-            found.remarks.append(f"{name}: left out, {' and '.join(missing)} not installed (extra 'benchmarks')")
-            routes = [route for route in routes if route != name]
+    routes = list(_wanted(setting, found))
     with served(publication.root, [NATIONAL]) as sandbox:
         for run in range(setting.runs):
-            if run and setting.rows >= _ONCE_FROM:
-                routes = [route for route in routes if route not in _SLOW]
-            _measure_once(setting, publication, sandbox, routes, found)
-    _measure_rows_route(setting, found)
+            slow = _SLOW if run and setting.rows >= _ONCE_FROM else set()
+            for route in routes:
+                if route not in slow:
+                    _measure_once(setting, publication, sandbox, route, found)
+    if _DLT_ROWS in routes:
+        _measure_rows_route(setting, found)
     _conclude(setting, found, facts.gzip_bytes)
     return found
 
 
-def _measure_once(
-    setting: Setting, publication: Publication, sandbox: Served, routes: list[str], found: Findings
-) -> None:
+def _wanted(setting: Setting, found: Findings) -> Iterator[str]:
+    """The routes asked for, with a word on those whose libraries are not there; the main job and L are always."""
+    for key, route in ROUTES.items():
+        if setting.routes and key not in setting.routes and route not in {JOB, LIMIT}:
+            continue
+        missing = [library for library in _NEEDS.get(route, ()) if find_spec(library) is None]
+        if missing:
+            found.remarks.append(f"{route}: left out, {' and '.join(missing)} not installed (extra 'benchmarks')")
+        else:
+            yield route
+
+
+def _measure_once(setting: Setting, publication: Publication, sandbox: Served, route: str, found: Findings) -> None:
     facts = publication.facts["1.0"]
-    for route in routes:
-        with setting.room() as room:
-            if route == JOB:
-                found.add(route, ks4(room / "job", "run", url=sandbox.url))
-                published = warehouse(room / "job")
-                found.numbers[_TABLE] = published.stat().st_size / (1 << 20)
-                found.wrong += wrong_figures(route, published, f"{FOLDER}.latest", facts)
-            elif route == STEPS[0]:
-                for name in STEPS:
-                    found.add(name, step(room / "steps", name, sandbox.url))
-                found.wrong += wrong_figures("steps", warehouse(room / "steps"), f"{FOLDER}.latest", facts)
-            elif route in _ROUTES:
-                _measure_route(setting, route, _ROUTES[route], publication, found)
+    if route in _SCRIPTS:
+        _measure_route(setting, route, _SCRIPTS[route], publication, found)
+        return
+    with setting.room() as room:
+        if route == JOB:
+            found.add(route, ks4(room / "work", "run", url=sandbox.url))
+            found.numbers[_TABLE] = warehouse(room / "work").stat().st_size / (1 << 20)
+        elif route == _STEPS:
+            for name in STEPS:
+                found.add(name, step(room / "work", name, sandbox.url))
+        else:
+            return
+        found.wrong += wrong_figures(route, warehouse(room / "work"), f"{FOLDER}.latest", facts)
 
 
 def _measure_route(setting: Setting, route: str, name: str, publication: Publication, found: Findings) -> None:
@@ -82,10 +96,8 @@ def _measure_route(setting: Setting, route: str, name: str, publication: Publica
 
 def _measure_rows_route(setting: Setting, found: Findings) -> None:
     """dlt's default, once, over part of the rows: all of them would take hours."""
-    if any(find_spec(library) is None for library in _NEEDS[_ROWS_ROUTE]):
-        return
     few = prepare(min(_ROWS_AT_MOST, max(setting.rows // 20, 1)))
-    name = f"{_ROWS_ROUTE}, {few.facts['1.0'].rows:,} rows"
+    name = f"{_DLT_ROWS}, {few.facts['1.0'].rows:,} rows"
     _measure_route(setting, name, "dlt_rows", few, found)
 
 
@@ -93,11 +105,13 @@ def _conclude(setting: Setting, found: Findings, gzip_bytes: int) -> None:
     for route in found.took:
         if route not in {LIMIT, *STEPS}:
             found.say_ratio(route, LIMIT)
-    for route in ("pandas", "dlt, fast path", "csv module"):
+    for route in (PANDAS, DLT, CSV):
         if route in found.took:
             found.say_ratio(route, JOB)
     found.bounds += [
-        Bound(f"{name}, GiB of its largest process", found.peak(name) / (1 << 30), 1.0) for name in (JOB, *STEPS)
+        Bound(f"{name}, GiB of its largest process", found.peak(name) / (1 << 30), 1.0)
+        for name in (JOB, *STEPS)
+        if name in found.took
     ]
     if setting.rows >= SIZES["1m"]:
         allowed = 2 * found.numbers[_TABLE] + gzip_bytes / (1 << 20)
@@ -105,6 +119,6 @@ def _conclude(setting: Setting, found: Findings, gzip_bytes: int) -> None:
         found.bounds.append(Bound("main job, MB on disk at most: twice the warehouse and the gzip", disk, allowed))
     if setting.is_largest:
         found.bounds.append(Bound("main job / L", found.ratio(JOB, LIMIT), 1.5))
-    for route, times in {"pandas": 2.0, "dlt, fast path": 10.0}.items():
+    for route, times in {PANDAS: 2.0, DLT: 10.0}.items():
         if route in found.took and setting.rows >= SIZES["1m"]:
             found.bounds.append(Bound(f"{route} / main job", found.ratio(route, JOB), times, at_least=True))

@@ -7,6 +7,7 @@ folder's size, looked at all the time, is what it needs on disk. Files deleted w
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+_log = logging.getLogger(__name__)
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _LOOK_EVERY = 0.05
 _SHOWN = 2_000
@@ -82,7 +84,13 @@ def measure(command: Sequence[str], folder: Path, env: Mapping[str, str] | None 
         raise ProcessFailedError(f"{' '.join(command)} ended with {ran.returncode}:\n{said}")
     found = json.loads(report.read_text("utf-8"))
     report.unlink()
+    _log.info("%8.2f s  %s", found["wall"], " ".join(map(_short, command)))
     return Took(found["wall"], found["cpu"], found["peak"], disk.most, used(folder), ran.stdout)
+
+
+def _short(argument: str) -> str:
+    """An argument without its folders."""
+    return argument if " " in argument else argument.rpartition("/")[2]
 
 
 def clean_environment() -> dict[str, str]:

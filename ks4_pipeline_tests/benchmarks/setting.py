@@ -28,12 +28,14 @@ class Setting:
         runs: of each thing that takes long; short ones are run more often.
         gigabytes: of the big warehouse.
         restated: see :class:`ks4_pipeline_tests.benchmarks.figures.Figures`.
+        routes: of ``load``, by their keys; empty for all.
         data_sets, versions: how many are followed, and of each how many loaded, when there is no news.
     """
 
     rows: int
     runs: int
     gigabytes: float
+    routes: Sequence[str] = ()
     restated: int = 6
     data_sets: int = 100
     versions: int = 50
