@@ -35,7 +35,7 @@ _SCRIPTS = {LIMIT: "text", SQL: "sql", PANDAS: "pandas", DLT: "dlt", CSV: "csv_m
 _NEEDS = {PANDAS: ("pandas",), DLT: ("dlt", "pyarrow"), _DLT_ROWS: ("dlt", "pandas")}
 _SLOW = {PANDAS, DLT, CSV}
 _ONCE_FROM = 5_000_000  # rows from which the slow routes are run once only
-_ROWS_AT_MOST = 10_000  # what dlt's default is given, being a thousand times slower
+_ROWS_AT_MOST = 5_000  # what dlt's default is given, being a thousand times slower
 _TABLE = "published warehouse, MB"
 
 
