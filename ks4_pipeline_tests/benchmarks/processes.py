@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _LOOK_EVERY = 0.05
+_REST = 20  # times as long as a look at very many files takes: it must not take the machine from who is measured
 _SHOWN = 2_000
 
 PYTHON = sys.executable
@@ -132,5 +134,8 @@ class _Disk:
         self.most = max(self.most, used(self._folder))
 
     def _look(self) -> None:
-        while not self._done.wait(_LOOK_EVERY):
+        pause = _LOOK_EVERY
+        while not self._done.wait(pause):
+            began = time.perf_counter()
             self.most = max(self.most, used(self._folder))
+            pause = max(_LOOK_EVERY, _REST * (time.perf_counter() - began))

@@ -85,18 +85,17 @@ def work_folder() -> Path:
     return Path(os.environ.get("KS4_BENCH_DIR") or Path(tempfile.gettempdir()) / "ks4-benchmarks")
 
 
-def prepare(rows: int, versions: int = 1, *, restated: int = 6, folder: Path | None = None) -> Publication:
-    """The files of so many rows, made unless they are there.
+def prepare(rows: int, versions: int = 1, *, restated: int = 6) -> Publication:
+    """The files of so many rows below :func:`work_folder`, made unless they are there.
 
     Args:
         rows: of each version.
         versions: 1, or 2 for a second one that is held back until the sandbox is told to publish it.
         restated: how many of a hundred measures of a row the second version draws anew; 6 come to 10 % of the cells.
-        folder: where they are kept; :func:`work_folder` when left out.
     """
     figures = Figures(rows, restated)
     made = f"{rows}-rows" + (f"-{restated}-percent-restated" if versions > 1 else "")
-    root = (folder or work_folder()) / f"published-{_FORMAT}" / made
+    root = work_folder() / f"published-{_FORMAT}" / made
     facts = {}
     for version, edition in tuple(EDITIONS.items())[:versions]:
         path = root / FOLDER / f"v{version}.csv.gz"
