@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ks4_pipeline_tests.benchmarks.figures import MADE_MARKERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -57,7 +59,7 @@ def _wrong_cells(connection: duckdb.DuckDBPyConnection, table: str, facts: Facts
     for column, total in zip(columns, found, strict=True):
         if total is None or not isclose(total, facts.sums[column], rel_tol=1e-9, abs_tol=1e-6):
             yield f"{column} sums up to {total}, and {facts.sums[column]} was published"
-    pairs = [(column, marker) for column in columns for marker in ("c", "z", "x", "low")]
+    pairs = [(column, marker) for column in columns for marker in MADE_MARKERS]
     counts = ", ".join(f"count(*) FILTER ({flag.format(column)} = '{marker}')" for column, marker in pairs)
     cells = connection.sql(f"SELECT {counts} FROM {table}").fetchall()[0]
     for (column, marker), count in zip(pairs, cells, strict=True):

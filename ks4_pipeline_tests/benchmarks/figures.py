@@ -38,6 +38,7 @@ from ks4_pipeline.sandbox.synthetic.publishing import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MADE_MARKERS = (CONFIDENTIAL, NOT_APPLICABLE, NOT_AVAILABLE, ROUNDS_TO_ZERO)
 # More countries and years than the publisher has: ten million rows need a key of their own each.
 _COUNTRIES = {
     "England": "E92000001",
@@ -98,30 +99,26 @@ class Figures:
         """How many cells the second edition restates, by class, and how many rows it adds and removes."""
         before, after = (self._rows(edition, start, end).select(_ROW, *INDICATOR_COLUMNS) for edition in _DROPPED)
         both = before.join(after, on=_ROW, suffix=".new")
-        counts = {
-            "revised": [False, False],
-            "suppressed": [False, True],
-            "released": [True, False],
-            "reflagged": [True, True],
+        classes = {
+            "revised": (False, False),
+            "suppressed": (False, True),
+            "released": (True, False),
+            "reflagged": (True, True),
         }
-        classes = [
+        cells = [
             pl.sum_horizontal(
                 (
                     (pl.col(column) != pl.col(f"{column}.new"))
-                    & (is_marker(pl.col(column)) == was)
-                    & (is_marker(pl.col(f"{column}.new")) == now)
+                    & (_is_marker(pl.col(column)) == was)
+                    & (_is_marker(pl.col(f"{column}.new")) == now)
                 ).sum()
                 for column in INDICATOR_COLUMNS
             ).alias(name)
-            for name, (was, now) in counts.items()
+            for name, (was, now) in classes.items()
         ]
-        found = both.select(classes).collect().row(0, named=True)
-        rows = [
-            frame.join(other, on=_ROW, how="anti").select(pl.len())
-            for frame, other in ((after, before), (before, after))
-        ]
-        added, removed = (frame.item() for frame in pl.collect_all(rows))
-        return {**found, "added": added, "removed": removed}
+        counted = pl.collect_all([both.select(cells), *(frame.select(pl.len()) for frame in (before, after, both))])
+        old, new, shared = (frame.item() for frame in counted[1:])
+        return {**counted[0].row(0, named=True), "added": new - shared, "removed": old - shared}
 
     def _rows(self, edition: int, start: int, end: int) -> pl.LazyFrame:
         row = pl.int_range(start, end, dtype=pl.UInt64, eager=True).alias(_ROW)
@@ -149,9 +146,9 @@ class Figures:
         ]
 
 
-def is_marker(cell: pl.Expr) -> pl.Expr:
+def _is_marker(cell: pl.Expr) -> pl.Expr:
     """Whether a cell holds one of the markers that are made here."""
-    return cell.is_in([CONFIDENTIAL, NOT_APPLICABLE, NOT_AVAILABLE, ROUNDS_TO_ZERO])
+    return cell.is_in(MADE_MARKERS)
 
 
 def _gathered(labels: tuple[str, ...], place: pl.Expr) -> pl.Expr:

@@ -27,15 +27,13 @@ import polars as pl
 from ks4_pipeline.sandbox.authoring import write_data_set
 from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, INDICATOR_COLUMNS
 from ks4_pipeline.sandbox.synthetic.description import description
-from ks4_pipeline.sandbox.synthetic.publishing import CONFIDENTIAL, NOT_APPLICABLE, NOT_AVAILABLE, ROUNDS_TO_ZERO
-from ks4_pipeline_tests.benchmarks.figures import Figures
+from ks4_pipeline_tests.benchmarks.figures import MADE_MARKERS, Figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 EDITIONS = {"1.0": 1, "1.1": 2}
 SIZES = {"100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
-MADE = (CONFIDENTIAL, NOT_APPLICABLE, NOT_AVAILABLE, ROUNDS_TO_ZERO)
 _FORMAT = 2  # raised when the files are made differently
 _PIECE = 50_000
 _LEVEL = 6  # what .NET's and gzip's default come to
@@ -136,7 +134,7 @@ def _write(figures: Figures, edition: int, path: Path, first: Path) -> None:
         out.write(_LAST_BLOCK + struct.pack("<II", crc, csv_bytes & 0xFFFF_FFFF))
     unfinished.replace(path)
     by_column = {
-        column: {marker: markers[column, marker] for marker in MADE if markers[column, marker]}
+        column: {marker: markers[column, marker] for marker in MADE_MARKERS if markers[column, marker]}
         for column in INDICATOR_COLUMNS
     }
     facts = Facts(rows, csv_bytes, path.stat().st_size, dict(sums), by_column, dict(changes))
@@ -173,14 +171,16 @@ def _make(figures: Figures, edition: int, start: int) -> _Piece:
     packed = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
     numbers = frame.select(pl.col(INDICATOR_COLUMNS).cast(pl.Float64, strict=False).sum())
     counts = frame.select(
-        (pl.col(column) == marker).sum().alias(f"{column} {marker}") for column in INDICATOR_COLUMNS for marker in MADE
+        (pl.col(column) == marker).sum().alias(f"{column} {marker}")
+        for column in INDICATOR_COLUMNS
+        for marker in MADE_MARKERS
     ).row(0)
     return _Piece(
         text,
         packed,
         frame.height,
         numbers.row(0, named=True),
-        dict(zip(product(INDICATOR_COLUMNS, MADE), counts, strict=True)),
+        dict(zip(product(INDICATOR_COLUMNS, MADE_MARKERS), counts, strict=True)),
         figures.changes(start, end) if edition > 1 else {},
     )
 
