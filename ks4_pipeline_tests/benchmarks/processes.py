@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,21 +74,36 @@ def measure(command: Sequence[str], folder: Path, env: Mapping[str, str] | None 
     report = folder.parent / f"{folder.name}.took.json"
     os.sync()  # what others have written before is not this one's to flush
     with _Disk(folder) as disk:
-        ran = subprocess.run(
+        code, out, err = _run(
             [sys.executable, "-I", "-S", str(_LAUNCHER), str(report), *command],
-            check=False,
-            cwd=folder,
-            env={**clean_environment(), "TMPDIR": str(temporary), **(env or {})},
-            capture_output=True,
-            text=True,
+            folder,
+            {**clean_environment(), "TMPDIR": str(temporary), **(env or {})},
         )
-    if ran.returncode:
-        said = (ran.stderr or ran.stdout)[-_SHOWN:]
-        raise ProcessFailedError(f"{' '.join(command)} ended with {ran.returncode}:\n{said}")
+    if code:
+        raise ProcessFailedError(f"{' '.join(command)} ended with {code}:\n{(err or out)[-_SHOWN:]}")
     found = json.loads(report.read_text("utf-8"))
     report.unlink()
     _log.info("%8.2f s  %s", found["wall"], " ".join(map(_short, command)))
-    return Took(found["wall"], found["cpu"], found["peak"], disk.most, used(folder), ran.stdout)
+    return Took(found["wall"], found["cpu"], found["peak"], disk.most, used(folder), out)
+
+
+def _run(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int, str, str]:
+    """Exit code and output of a command; when this process is interrupted, all of its processes end too."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, out, err
 
 
 def _short(argument: str) -> str:

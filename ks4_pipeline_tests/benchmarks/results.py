@@ -27,17 +27,17 @@ _LIBRARIES = ("ks4_pipeline", "duckdb", "polars", "dagster", "pandas", "pyarrow"
 
 @dataclass(frozen=True)
 class Bound:
-    """What must hold: ``found`` is at most ``most``, or at least, if ``at_least``."""
+    """What must hold: ``found`` is at most ``limit``, or at least, if ``at_least``."""
 
     what: str
     found: float
-    most: float
+    limit: float
     at_least: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether it does."""
-        return self.found >= self.most if self.at_least else self.found <= self.most
+        return self.found >= self.limit if self.at_least else self.found <= self.limit
 
 
 @dataclass
@@ -120,7 +120,7 @@ def table(findings: Findings) -> Iterator[str]:
     for bound in findings.bounds:
         side = "at least" if bound.at_least else "at most"
         verdict = "holds" if bound.holds else "DOES NOT HOLD"
-        yield f"  {verdict}: {bound.what}: {bound.found:.2f}, {side} {bound.most:.2f}"
+        yield f"  {verdict}: {bound.what}: {bound.found:.2f}, {side} {bound.limit:.2f}"
     for remark in findings.remarks:
         yield f"  {remark}"
     for wrong in findings.wrong:

@@ -6,8 +6,12 @@ import csv
 import gzip
 import hashlib
 import json
+import signal
+import subprocess
+import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -15,9 +19,10 @@ import pytest
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.sandbox.synthetic import COLUMNS, INDICATOR_COLUMNS, KEY_COLUMNS
 from ks4_pipeline_tests.benchmarks import __main__ as suite
-from ks4_pipeline_tests.benchmarks import loading, publication, routes
+from ks4_pipeline_tests.benchmarks import loading, processes, publication, routes
 from ks4_pipeline_tests.benchmarks.checking import wrong_figures
 from ks4_pipeline_tests.benchmarks.figures import Figures, TooManyRowsError
+from ks4_pipeline_tests.benchmarks.processes import PYTHON, ProcessFailedError, measure
 from ks4_pipeline_tests.benchmarks.results import Bound, Findings
 
 ROWS = 3_000
@@ -138,3 +143,33 @@ def test_only_wrong_results_make_it_fail(monkeypatch, capsys, wrong, code):
     monkeypatch.setattr(suite, "BENCHMARKS", {"load": lambda _: slow})
     assert suite.main([]) == code
     assert "DOES NOT HOLD: main job / L: 99.00, at most 1.50" in capsys.readouterr().out
+
+
+def test_what_a_process_takes_is_its_own(tmp_path):
+    big = measure([PYTHON, "-c", "open('kept', 'wb').write(bytes(9 << 20)); b'x' * (200 << 20)"], tmp_path / "big")
+    small = measure([PYTHON, "-c", "print('done')"], tmp_path / "small")
+    assert big.peak > 200 << 20 > 50 << 20 > small.peak
+    assert big.disk >= big.kept >= 9 << 20 > small.kept
+    assert small.said == "done\n"
+
+
+def test_a_process_that_fails_says_why(tmp_path):
+    with pytest.raises(ProcessFailedError, match="ended with 3:\nno luck"):
+        measure(["sh", "-c", "echo no luck >&2; exit 3"], tmp_path / "work")
+
+
+def test_nothing_runs_on_when_a_measurement_is_interrupted(tmp_path):
+    sleeper = f"measure(['sh', '-c', 'echo $$ > pid.part; mv pid.part pid; exec sleep 60'], Path({str(tmp_path)!r}))"
+    script = f"from pathlib import Path; from {processes.__name__} import measure; {sleeper}"
+    with subprocess.Popen([PYTHON, "-c", script], stderr=subprocess.DEVNULL) as measuring:
+        wait_for((tmp_path / "pid").exists)
+        measuring.send_signal(signal.SIGINT)
+    pid = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def wait_for(reached):
+    deadline = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
