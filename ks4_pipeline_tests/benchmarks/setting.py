@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PACKAGE = "ks4_pipeline_tests.benchmarks"
+NATIONAL = DATA_SET_ID
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,3 @@ def follow(folder: Path, data_sets: Mapping[str, str], limits: Sequence[str] = (
 def _environment(folder: Path, url: str | None) -> dict[str, str]:
     environment = {"KS4_DATA_DIR": str(data_dir(folder))}
     return environment | ({"KS4_API_URL": url} if url else {})
-
-
-NATIONAL = DATA_SET_ID
