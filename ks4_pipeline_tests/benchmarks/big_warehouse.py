@@ -61,8 +61,8 @@ def _published(work: Path) -> Iterator[Path]:
 
 def _shrink(work: Path) -> None:
     """Leave out of the folder what a later run does not read: the large landings."""
-    for folder in (data_dir(work) / "landing").glob("large_*/*/data.csv.gz"):
-        folder.unlink()
+    for file in (data_dir(work) / "landing").glob("large_*/*/data.csv.gz"):
+        file.unlink()
 
 
 def _copy_seconds(work: Path, target: Path) -> float:
