@@ -31,7 +31,7 @@ _ENVIRONMENT = {
     "KS4_SENSORS": "sensors",
     "KS4_ALERT_WEBHOOK": "alert_webhook",
 }
-_OTHER_VARIABLES = {"KS4_CONFIG", "KS4_REAL_DATA"}
+_OTHER_VARIABLES = {"KS4_BENCH_DIR", "KS4_CONFIG", "KS4_REAL_DATA"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Schemas that DuckDB or the warehouse itself own, and databases that a schema of the same name would be mistaken for.
