@@ -66,8 +66,7 @@ class Records:
             if size >= _BLOCK:
                 yield b"".join(held)
                 held, size = [], 0
-        held.append(self._shape.rest())
-        if not self._failure and not self._shape.is_strange and any(held):
+        if any(held):
             yield b"".join(held)
 
     def finish(self) -> tuple[Bytes, CsvShape]:
@@ -80,12 +79,11 @@ class Records:
             pass
         if self._failure:
             raise self._failure
-        shape = self._shape.finish()
         self.csv = Bytes(bytes=self._unpacked, sha256=self._digest.hexdigest())
-        return self.csv, shape
+        return self.csv, self._shape.finish()
 
     def _unpack(self) -> Iterator[bytes]:
-        """Whole lines, as they come; a failure ends them and is kept."""
+        """Whole records, as they come; a failure ends them and is kept."""
         try:
             for chunk in self._packed:
                 for portion in self._gunzip.feed(chunk):
@@ -95,6 +93,8 @@ class Records:
             self._gunzip.finish()
         except EesError as error:
             self._failure = error
+        else:
+            yield self._shape.last()
 
 
 Reader = Callable[[Records], None]

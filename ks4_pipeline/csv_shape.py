@@ -55,11 +55,6 @@ class ShapeReader:
         self._strange = False
         self._last = b"\n"
 
-    @property
-    def is_strange(self) -> bool:
-        """Whether the text is already known not to be regular."""
-        return self._strange or not self._utf8
-
     def feed(self, portion: bytes) -> bytes:
         """Take the next bytes, and give back the whole records they complete, the header among the first.
 
@@ -80,14 +75,17 @@ class ShapeReader:
         self._look(lines)
         return b"" if self._strange else lines
 
-    def rest(self) -> bytes:
-        """What stands behind the last line end; the file's last record, when that lacks its own."""
-        return self._held if self._started else self._held.removeprefix(_BOM)
+    def last(self) -> bytes:
+        """There is nothing more: give back the last record, if it lacks its line end and the text is regular."""
+        rest = self._held if self._started else self._held.removeprefix(_BOM)
+        self._held = b""
+        self._decode(b"", final=True)
+        self._look(rest)
+        return b"" if self._strange else rest
 
     def finish(self) -> CsvShape:
         """The shape of all that was fed."""
-        self._decode(b"", final=True)
-        self._look(self.rest())
+        self.last()
         records = self._lines + (self._last != b"\n")
         header = self._header or b""
         width = _without_quoted(header).count(b",") + 1
