@@ -93,11 +93,13 @@ def table_of(body: bytes) -> list[list[str]]:
         raise HasFaultError("not UTF-8") from error
     if "\0" in text:
         raise HasFaultError("a NUL")
-    csv.field_size_limit(sys.maxsize)
+    usual = csv.field_size_limit(sys.maxsize)
     try:
         table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise HasFaultError(f"broken quoting: {error}") from error
+    finally:
+        csv.field_size_limit(usual)
     while table and not table[-1]:
         table.pop()
     while table and not table[0]:
@@ -222,7 +224,9 @@ def csv_bodies() -> list[tuple[bytes, tuple[Mapping[str, Any], ...]]]:
 def json_bodies(folder: Path) -> dict[str, list[bytes]]:
     """Answers of the sandbox, by what was asked."""
     la = {
-        "csv": quoted([(*_LA, "grp", "pupils"), *((*_LA_ROW, f"E{n}", f"{n}", f"L {n}", "a", f"{n}") for n in range(3))]),
+        "csv": quoted(
+            [(*_LA, "grp", "pupils"), *((*_LA_ROW, f"E{n}", f"{n}", f"L {n}", "a", f"{n}") for n in range(3))]
+        ),
         "indicators": INDICATORS[:1],
     }
     described = (
@@ -558,7 +562,7 @@ class Fuzzer:
 _SUMMARY = DataSetSummary(id=DATA_SET.id, title="Fuzz", status="Published")
 _NO_CHANGES = Changes(version_number=_VERSION)
 _HEADERS = (
-    f'Content-Disposition: attachment; filename="{DATA_SET.id}_v1.0.csv"; filename*=UTF-8\'\'x'.encode(),
+    f"Content-Disposition: attachment; filename=\"{DATA_SET.id}_v1.0.csv\"; filename*=UTF-8''x".encode(),
     b"Content-Encoding: gzip",
     b"Content-Length: 120",
     b"Retry-After: 3",
