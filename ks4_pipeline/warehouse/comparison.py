@@ -21,7 +21,7 @@ from ks4_pipeline.places import LevelPlaces, Place, cells_of
 from ks4_pipeline.structure import Action, Item, Kind
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.schema import FILTER_OPTIONS, LOCATIONS
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import figure_text, free_name, identifier, literal, qualified
 
 CLASSES = ("revised", "suppressed", "released", "reflagged", "added", "removed")
 RESULT = "ks4_comparison"
@@ -96,6 +96,8 @@ class _Pair:
         self._structure: list[Item] = []
         self._imputed: dict[str, str | None] = {}
         self._indicators = [c for c in columns if c.role is Role.INDICATOR and self._in_both(c)]
+        names = [name for c in columns for name in (c.name, c.flag)]
+        self._here, self._pair, self._found = (free_name(f"ks4_{word}", names) for word in ("here", "pair", "cell"))
         self._keys = [
             c for c in columns if c.role in {Role.TIME, Role.GEOGRAPHY, Role.FILTER} and c.name != FILE_VERSION
         ]
@@ -177,24 +179,26 @@ class _Pair:
 
     def _make_side(self, name: str, version: VersionNumber) -> None:
         """A side as a view: all columns under their newest names, a filter it lacks as the other side's total."""
-        parts = []
+        parts = [f"true AS {self._here}"]
         for column in self._columns:
             if column in self._indicators:
-                own = column.names[version]
-                parts.append(self._cell(column, own))
+                parts.append(f"{self._cell(column, version)} AS {identifier(column.name)}")
                 if column.is_numeric:
-                    parts.append(f"{identifier(own + '_flag')} AS {identifier(column.flag)}")
+                    parts.append(f"{identifier(column.names[version] + '_flag')} AS {identifier(column.flag)}")
             elif column.role is not Role.INDICATOR:
-                own_name = column.names.get(version)
-                value = identifier(own_name) if own_name else literal(self._total_of(column, version))
+                has = version in column.names
+                value = self._cell(column, version) if has else literal(self._total_of(column, version))
                 parts.append(f"CAST({value} AS VARCHAR) AS {identifier(column.name)}")
         source = qualified(self._schema, version.table)
         self._run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {', '.join(parts)} FROM {source}")
 
     @staticmethod
-    def _cell(column: UnifiedColumn, own: str) -> str:
-        kind = "DOUBLE" if column.is_numeric else "VARCHAR"
-        return f"CAST({identifier(own)} AS {kind}) AS {identifier(column.name)}"
+    def _cell(column: UnifiedColumn, version: VersionNumber) -> str:
+        """A version's cell: a figure, or a text; where other versions have texts, a figure's text as published."""
+        own = column.names[version]
+        if column.is_numeric or version not in column.numeric_in:
+            return identifier(own)
+        return f"coalesce({figure_text(identifier(own))}, {identifier(own + '_flag')})"
 
     def _total_of(self, column: UnifiedColumn, lacking: VersionNumber) -> str | None:
         """The option of a filter that stands for all of it, in the version that has the filter."""
@@ -309,7 +313,7 @@ class _Pair:
 
     def _drop_equal_rows(self) -> None:
         """Take away rows that both sides have, as often as both have them."""
-        names = ", ".join(map(identifier, self._compared()))
+        names = ", ".join(map(identifier, [self._here, *self._compared()]))
         self._run(
             "CREATE OR REPLACE TEMP TABLE ks4_old_rest AS "
             f"SELECT {names} FROM ks4_old EXCEPT ALL SELECT {names} FROM ks4_new;"
@@ -323,24 +327,24 @@ class _Pair:
         """The query for the result."""
         sides = {side: self._numbered(side, apart, unique=unique) for side, apart in (("ks4_old", 1), ("ks4_new", 2))}
         joins = [f"o.{identifier(c.name)} IS NOT DISTINCT FROM n.{identifier(c.name)}" for c in self._keys]
-        joins.append("o.ks4_pair = n.ks4_pair")
+        joins.append(f"o.{self._pair} = n.{self._pair}")
         keys = ", ".join(
-            f"CASE WHEN n.ks4_here THEN n.{identifier(c.name)} ELSE o.{identifier(c.name)} END AS {identifier(c.name)}"
+            f"CASE WHEN n.{self._here} THEN n.{identifier(c.name)} ELSE o.{identifier(c.name)} END AS {identifier(c.name)}"
             for c in self._keys
         )
-        changed = " OR ".join(
-            ["o.ks4_here IS NULL", "n.ks4_here IS NULL", *(self._differs(c) for c in self._indicators)]
-        )
-        whole = self._struct("CASE WHEN o.ks4_here IS NULL THEN 'added' ELSE 'removed' END", None, has_text=has_text)
+        gone, new = f"n.{self._here} IS NULL", f"o.{self._here} IS NULL"
+        changed = " OR ".join([new, gone, *(self._differs(c) for c in self._indicators)])
+        whole = self._struct(f"CASE WHEN {new} THEN 'added' ELSE 'removed' END", None, has_text=has_text)
         cells = ", ".join(self._struct(self._class(c), c, has_text=has_text) for c in self._indicators)
-        found = f"list_filter([{cells}], lambda cell: cell.class IS NOT NULL)" if cells else "[]"
-        cell = f"unnest(CASE WHEN o.ks4_here IS NULL OR n.ks4_here IS NULL THEN [{whole}] ELSE {found} END)"
+        found = f"list_filter([{cells}], lambda {self._found}: {self._found}.class IS NOT NULL)" if cells else "[]"
+        cell = f"unnest(CASE WHEN {new} OR {gone} THEN [{whole}] ELSE {found} END)"
         fields = ["indicator", "old_value", "old_flag", "new_value", "new_flag"]
         fields += ["old_text", "new_text"] if has_text else []
         separator = ", " if keys else ""
         return (
-            f"SELECT cell.class AS class{separator}{self._key_list()}, {', '.join(f'cell.{f} AS {f}' for f in fields)} "
-            f"FROM (SELECT {keys}{separator}{cell} AS cell FROM {sides['ks4_old']} o FULL JOIN {sides['ks4_new']} n "
+            f"SELECT {self._found}.class AS class{separator}{self._key_list()}, "
+            f"{', '.join(f'{self._found}.{field} AS {field}' for field in fields)} "
+            f"FROM (SELECT {keys}{separator}{cell} AS {self._found} FROM {sides['ks4_old']} o FULL JOIN {sides['ks4_new']} n "
             f"ON {' AND '.join(joins)} WHERE {changed})"
         )
 
@@ -351,7 +355,7 @@ class _Pair:
         """
         alone = f"count(*) OVER (PARTITION BY {self._key_list() or '1'}) = 1"
         pair = "0" if unique else f"CASE WHEN {alone} THEN 0 ELSE {apart} END"
-        return f"(SELECT *, true AS ks4_here, {pair} AS ks4_pair FROM {side})"
+        return f"(SELECT *, {pair} AS {self._pair} FROM {side})"
 
     @staticmethod
     def _differs(column: UnifiedColumn) -> str:

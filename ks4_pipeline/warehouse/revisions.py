@@ -1,7 +1,8 @@
 """``<name>.revisions``: what changed between each loaded version and the one before it, kept up to date.
 
-A pair of versions is compared once; it is compared again only when one of its tables is replaced, a version gets in
-between, or a column is renamed, since rows stand under the newest names. ``catalogue.comparisons`` has a row per pair.
+A pair of versions is compared once; it is compared again only when a version gets in between, a column is renamed, since
+rows stand under the newest names, or a compared table is replaced, since it may have told which columns are the same.
+``catalogue.comparisons`` has a row per pair.
 """
 
 from __future__ import annotations
@@ -71,10 +72,12 @@ def update(
     unified = names_of(columns)
     wanted = list(pairwise(sorted(columns)))
     done = _compared_pairs(connection, schema)
-    if _names_moved(columns, unified, done):
+    if not set(replaced).isdisjoint(version for pair in done for version in pair) or _names_moved(
+        columns, unified, done
+    ):
         done = set()
         connection.execute(f"DROP TABLE IF EXISTS {qualified(schema, TABLE)}")
-    valid = {pair for pair in done if pair in wanted and not set(pair) & set(replaced)}
+    valid = done & set(wanted)
     _shape_table(connection, schema, unified)
     _forget(connection, schema, keep=valid)
     made = []
@@ -111,7 +114,7 @@ def _names_moved(
 
 
 def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn]) -> None:
-    """Make the table, or give it the columns it lacks, with rows kept, in their place."""
+    """Make the table, or give it the columns it lacks, and take those that no loaded version has; rows are kept."""
     keys = {
         column.name: ("VARCHAR", f"{str(column.role).capitalize()} column of the row.")
         for column in unified
@@ -132,7 +135,8 @@ def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Se
         rest = qualified(schema, f"{TABLE}_before")
         connection.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{TABLE}_before')}")
         connection.execute(f"CREATE TABLE {table} ({definitions})")
-        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {rest}; DROP TABLE {rest}")
+        kept = ", ".join(identifier(name) for name in present if name in wanted)
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT {kept} FROM {rest}; DROP TABLE {rest}")
     else:
         connection.execute(f"CREATE TABLE {table} ({definitions})")
     about = "One row per changed cell between a version and the one before it, and per row added or removed."
