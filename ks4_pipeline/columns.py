@@ -108,7 +108,8 @@ def assign(header: Sequence[str], meta: Meta, faults: Faults) -> Columns:
         header: the names, in the order of the file.
         meta: the version's ``/meta``.
         faults: takes columns without a name, names that are the same or differ only by case (DuckDB cannot tell them
-            apart), described columns that the file lacks, and names that a flag column needs.
+            apart), patterns in place of names, described columns that the file lacks, and names that a flag column
+            needs.
     """
     items: tuple[Filter | Indicator, ...] = (*meta.filters, *meta.indicators)
     described = {item.column: item for item in items}
@@ -142,6 +143,8 @@ def _check_names(columns: Columns, faults: Faults) -> None:
         lowered = column.name.lower()
         if column.name.startswith("\ufeff"):
             faults.add(Fault("begins with a byte order mark: the file has more than one", column.name, row=0))
+        if column.name == "*" or (column.name.startswith("^") and column.name.endswith("$")):
+            faults.add(Fault("is a pattern for names of columns, not a name", column.name, row=0))  # to polars it is
         if not column.name.strip():
             faults.add(Fault(f"column {position} has no name", row=0))
         elif lowered in seen:

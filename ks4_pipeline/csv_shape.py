@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 _BOM = codecs.BOM_UTF8
 _QUOTE = b'"'
-# A quoted field, its doubled quotes included; possessive, so that hostile text cannot make it try again and again.
-# Every quote left over after it is one that RFC 4180 does not allow.
-_QUOTED = re.compile(rb'(?<![^,\n])"[^"]*+(?:""[^"]*+)*+"(?![^,\r\n])')
+# In a text without what is inside quotes: a quote that is not at the edges of a field. It begins with the quote itself
+# since the search for a plain byte is many times faster than one for a class of bytes.
+_STRAY_QUOTE = re.compile(rb'"(?:(?<=[^,\n"]")|(?=[^,\r\n"]))')
 _LONGEST_FIELD = 16 << 20
 
 
@@ -28,7 +28,7 @@ class CsvShape:
         header: text of the first line as it stands, without BOM and line end; None when it is not UTF-8.
         utf8: whether all of it is UTF-8.
         regular: whether it is plain RFC 4180: no NUL, quotes only around whole fields, line ends ``\\n`` or ``\\r\\n``,
-            no empty line, and every row as wide as the header *if* none is wider (which the parser refuses).
+            and every row, empty lines included, as wide as the header *if* none is wider (which the parser refuses).
     """
 
     rows: int | None
@@ -49,16 +49,20 @@ class ShapeReader:
         self._held = b""
         self._started = False
         self._header: bytes | None = None
+        self._is_narrow = False  # an empty line of a wider file lacks commas, which are counted
         self._commas = 0
         self._lines = 0
         self._strange = False
         self._last = b"\n"
 
-    def feed(self, portion: bytes) -> None:
-        """Take the next bytes."""
+    def feed(self, portion: bytes) -> bytes:
+        """Take the next bytes, and give back the whole records they complete, the header among the first.
+
+        Nothing is given back of a text that is known not to be regular, nor what stands behind the last line end.
+        """
         self._decode(portion)
         if self._strange:
-            return  # the exact reading will be somebody else's; only the encoding is still of interest
+            return b""  # the exact reading will be somebody else's; only the encoding is still of interest
         text = self._held + portion
         if not self._started and len(text) >= len(_BOM):
             text = text.removeprefix(_BOM)
@@ -67,16 +71,24 @@ class ShapeReader:
         self._held = text[cut:]
         if len(self._held) > _LONGEST_FIELD:
             self._strange = True
-        self._look(text[:cut])
+        lines = text[:cut]
+        self._look(lines)
+        return b"" if self._strange else lines
+
+    def last(self) -> bytes:
+        """There is nothing more: give back the last record, if it lacks its line end and the text is regular."""
+        rest = self._held if self._started else self._held.removeprefix(_BOM)
+        self._held = b""
+        self._decode(b"", final=True)
+        self._look(rest)
+        return b"" if self._strange else rest
 
     def finish(self) -> CsvShape:
         """The shape of all that was fed."""
-        self._decode(b"", final=True)
-        rest = self._held if self._started else self._held.removeprefix(_BOM)
-        self._look(rest)
+        self.last()
         records = self._lines + (self._last != b"\n")
         header = self._header or b""
-        width = _QUOTED.sub(b"", header).count(b",") + 1
+        width = _without_quoted(header).count(b",") + 1
         regular = self._utf8 and not self._strange and records > 0 and self._commas == records * (width - 1)
         return CsvShape(
             rows=records - 1 if regular else None,
@@ -97,32 +109,45 @@ class ShapeReader:
         if not lines:
             return
         if self._header is None:
-            self._header = _first_line(lines)
-        bare = _QUOTED.sub(b"x", lines) if _QUOTE in lines else lines
+            self._header = first_record(lines)
+            self._is_narrow = b"," not in _without_quoted(self._header)
+        bare = _without_quoted(lines)
         self._commas += bare.count(b",")
         self._lines += bare.count(b"\n")
         self._strange = (
             self._strange
-            or _QUOTE in bare
+            or lines.count(_QUOTE) % 2 == 1
+            or _STRAY_QUOTE.search(bare) is not None
             or b"\0" in lines
-            or bare.count(b"\r") != bare.count(b"\r\n")
-            or b"\n\n" in bare
-            or b"\n\r\n" in bare
-            or bare.startswith((b"\n", b"\r\n"))
+            or (b"\r" in bare and bare.count(b"\r") != bare.count(b"\r\n"))
+            or (self._is_narrow and _has_empty_line(bare))
         )
         self._last = lines[-1:]
+
+
+def _without_quoted(text: bytes) -> bytes:
+    """The text with what is inside quotes taken out, and one quote left of every two.
+
+    So a whole quoted field becomes one quote, or several in a row when it has doubled quotes in it.
+    """
+    return _QUOTE.join(text.split(_QUOTE)[::2]) if _QUOTE in text else text
 
 
 def _last_line_end(text: bytes) -> int:
     """Where the last whole line that ends outside quotes ends; 0 when none does for sure."""
     cut = text.rfind(b"\n") + 1
-    if text.count(_QUOTE, 0, cut) % 2:  # inside a quoted field: go back before the quote that opened it
-        opening = text.rfind(_QUOTE, 0, cut)
-        cut = text.rfind(b"\n", 0, opening) + 1
+    if text.count(_QUOTE, 0, cut) % 2 == 0:
+        return cut
+    opening = text.rfind(_QUOTE, 0, cut)  # inside a quoted field: go back before the quote that opened it
+    cut = text.rfind(b"\n", 0, opening) + 1
     return 0 if text.count(_QUOTE, 0, cut) % 2 else cut
 
 
-def _first_line(lines: bytes) -> bytes:
+def _has_empty_line(text: bytes) -> bool:
+    return text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or b"\n\r\n" in text
+
+
+def first_record(lines: bytes) -> bytes:
     """The first record: a line end inside quotes belongs to it."""
     end = lines.find(b"\n")
     while end >= 0 and lines.count(_QUOTE, 0, end) % 2:

@@ -2,7 +2,7 @@
 
 A patch may rename a column while its id stays (contract §8.2); ids are unique only among filters and among indicators
 (§5.6). A column that was dropped and came back has a new id and the old name: it is the same column too, since no
-version has both. Pure.
+version has both; but a filter and an indicator of one name never are. Pure.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def unify(
     merged: dict[str, list[dict[VersionNumber, StoredColumn]]] = {}
     for use in uses.values():
         namesakes = merged.setdefault(_newest(use).name.lower(), [])
-        same = next((other for other in namesakes if other.keys().isdisjoint(use)), None)
+        same = next((other for other in namesakes if _may_be_one(other, use)), None)
         if same is None:
             namesakes.append(dict(use))
         else:
@@ -108,6 +108,11 @@ def _unified(use: Mapping[VersionNumber, StoredColumn], taken: set[str]) -> Unif
         names={version: column.name for version, column in sorted(use.items())},
         numeric_in=numeric_in,
     )
+
+
+def _may_be_one(one: Mapping[VersionNumber, StoredColumn], other: Mapping[VersionNumber, StoredColumn]) -> bool:
+    roles = {column.role for use in (one, other) for column in use.values()}
+    return one.keys().isdisjoint(other) and not {Role.FILTER, Role.INDICATOR} <= roles
 
 
 def _newest(use: Mapping[VersionNumber, StoredColumn]) -> StoredColumn:

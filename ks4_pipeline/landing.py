@@ -13,27 +13,30 @@ have: kept beside until a person accepts them) and ``<name>/superseded/…`` (wh
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from ks4_pipeline import __version__, durable, unfinished
-from ks4_pipeline.csv_shape import CsvShape, ShapeReader
-from ks4_pipeline.ees.client import CsvStream, EesClient
+from ks4_pipeline import __version__, csv_arrival, durable, unfinished
+from ks4_pipeline.csv_arrival import Arrived, Records
+from ks4_pipeline.csv_shape import CsvShape
 from ks4_pipeline.ees.errors import ONCE_MORE, EesError, EesTransferError
 from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.ees.models import Changes, DataSetSummary, Meta, Number, VersionRecord
 from ks4_pipeline.errors import ConfigurationError, Ks4Error, VersionNumberError
+from ks4_pipeline.fingerprint import Bytes
 from ks4_pipeline.settings import DataSet, is_name
 from ks4_pipeline.versions import VersionNumber
+
+if TYPE_CHECKING:  # who only reads what has landed needs no HTTP, which takes a fifth of a second to import
+    from ks4_pipeline.ees.client import CsvStream, EesClient
 
 MANIFEST = "manifest.json"
 CSV = "data.csv.gz"
@@ -48,6 +51,9 @@ _WITHOUT_LIMIT = 1 << 60
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the announced total."""
 
+Reader = Callable[[Meta, Records], None]
+"""Wants a CSV's records as they arrive, with the ``/meta`` that describes them; called once per attempt to download."""
+
 Document = TypeVar("Document", bound=BaseModel)
 
 
@@ -57,20 +63,6 @@ class LandingError(Ks4Error):
 
 class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Bytes(_Kept):
-    """Size and fingerprint of a run of bytes."""
-
-    bytes: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> Bytes:
-        """Those of a file."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-            return cls(bytes=file.tell(), sha256=digest.hexdigest())
 
 
 class Shape(_Kept):
@@ -213,24 +205,17 @@ class Landed:
 
     def csv_damages(self) -> Iterator[Damage]:
         """Where the manifest says something else of the CSV inside the gzip than a new reading finds."""
-        decoded, unpacked, shape = hashlib.sha256(), 0, ShapeReader()
-        gunzip = Gunzip(str(self.csv), _WITHOUT_LIMIT, "")
         try:
             with self.csv.open("rb") as file:
-                while chunk := file.read(_PORTION):
-                    for portion in gunzip.feed(chunk):
-                        decoded.update(portion)
-                        unpacked += len(portion)
-                        shape.feed(portion)
-            gunzip.finish()
+                packed = iter(partial(file.read, _PORTION), b"")
+                found, shape = Records(packed, Gunzip(str(self.csv), _WITHOUT_LIMIT, "")).finish()
         except EesError as error:
             yield Damage(self.csv, f"cannot be unpacked: {error}")
             return
-        found = Bytes(bytes=unpacked, sha256=decoded.hexdigest())
         if found != self.manifest.csv:
             what = f"says that the CSV has {_told(self.manifest.csv)}, and it has {_told(found)}"
             yield Damage(self.folder / MANIFEST, what)
-        if Shape.of(shape.finish()) != self.manifest.shape:
+        if Shape.of(shape) != self.manifest.shape:
             yield Damage(self.folder / MANIFEST, "says something else of the CSV's rows and header than its bytes do")
 
     @cached_property
@@ -314,8 +299,17 @@ class Landing:
         data_set: DataSet,
         version: VersionNumber,
         on_progress: Progress | None = None,
+        reader: Reader | None = None,
     ) -> Landed:
         """Bring a version here, unless it is here already.
+
+        Args:
+            client: to ask with.
+            data_set: which.
+            version: which.
+            on_progress: told of the bytes of the CSV.
+            reader: gets the CSV's records as they arrive; what it makes of them is worth something only when the
+                download ends well, and their fingerprint is that of the manifest returned.
 
         Raises:
             EesTransferError: when the CSV did not arrive whole, or is another version's; nothing is kept of it.
@@ -325,7 +319,7 @@ class Landing:
         if landed is not None:
             return landed
         folder = self._folder(data_set, version)
-        with self._incoming(client, data_set, version, on_progress) as incoming:
+        with self._incoming(client, data_set, version, on_progress, reader) as incoming:
             self._name(incoming, data_set, version)
         return Landed(folder, _read(folder / MANIFEST, Manifest))
 
@@ -427,7 +421,12 @@ class Landing:
 
     @contextmanager
     def _incoming(
-        self, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress | None
+        self,
+        client: EesClient,
+        data_set: DataSet,
+        version: VersionNumber,
+        on_progress: Progress | None,
+        reader: Reader | None = None,
     ) -> Iterator[Path]:
         """A folder with a version just fetched, whole; it is gone after the block unless it was given a name."""
         parent = self._folder(data_set, version).parent
@@ -435,7 +434,7 @@ class Landing:
         with unfinished.room(parent) as room:
             incoming = room / "version"
             incoming.mkdir()
-            _fill(incoming, client, data_set, version, on_progress or _silent)
+            _fill(incoming, client, data_set, version, on_progress=on_progress or _silent, reader=reader)
             yield incoming
 
     def _name(self, incoming: Path, data_set: DataSet, version: VersionNumber) -> None:
@@ -473,13 +472,23 @@ class Landing:
         return self._root / data_set.name / str(version)
 
 
-def _fill(folder: Path, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress) -> None:
+def _fill(
+    folder: Path,
+    client: EesClient,
+    data_set: DataSet,
+    version: VersionNumber,
+    *,
+    on_progress: Progress,
+    reader: Reader | None,
+) -> None:
     """Fetch all of a version into a folder: documents, CSV, and the manifest when all is right."""
+    record, meta = client.version(data_set.id, version), client.meta(data_set.id, version)
     documents = {
-        "version.json": client.version(data_set.id, version).body,
-        "meta.json": client.meta(data_set.id, version).body,
+        "version.json": record.body,
+        "meta.json": meta.body,
         "changes.json": client.changes(data_set.id, version).body,
     }
+    read = partial(reader, meta.model) if reader else None
     for name, body in documents.items():
         durable.write(folder / name, body)
     fingerprints = {
@@ -488,7 +497,7 @@ def _fill(folder: Path, client: EesClient, data_set: DataSet, version: VersionNu
 
     def receive(stream: CsvStream) -> Manifest:
         file_name = _expected_name(stream, data_set, version)
-        served, decoded, shape = _receive(stream, folder / CSV, on_progress)
+        arrived = _receive(stream, folder / CSV, on_progress, read)
         return Manifest(
             data_set_id=data_set.id,
             version=version,
@@ -496,9 +505,9 @@ def _fill(folder: Path, client: EesClient, data_set: DataSet, version: VersionNu
             file_name=file_name,
             fetched_at=datetime.now(UTC),
             fetched_by=f"ks4_pipeline {__version__}",
-            served=served,
-            csv=decoded,
-            shape=Shape.of(shape),
+            served=arrived.served,
+            csv=arrived.csv,
+            shape=Shape.of(arrived.shape),
             documents=fingerprints,
         )
 
@@ -526,31 +535,14 @@ def _expected_name(stream: CsvStream, data_set: DataSet, version: VersionNumber)
     return stream.file_name
 
 
-def _receive(stream: CsvStream, path: Path, on_progress: Progress) -> tuple[Bytes, Bytes, CsvShape]:
-    """Write the bytes as served while checking that the gzip is whole, and learn the CSV's shape on the way."""
-    served, decoded = hashlib.sha256(), hashlib.sha256()
-    received = unpacked = 0
-    shape = ShapeReader()
-    with path.open("wb") as file:
-        for chunk in stream.chunks:
-            file.write(chunk)
-            served.update(chunk)
-            received += len(chunk)
-            for portion in stream.gunzip.feed(chunk):
-                decoded.update(portion)
-                unpacked += len(portion)
-                shape.feed(portion)
-            on_progress(received, stream.length)
-        stream.gunzip.finish()
-        if stream.length is not None and received != stream.length:
-            raise EesTransferError(stream.url, f"{stream.length} bytes were announced, and {received} came.")
-        file.flush()
-        os.fsync(file.fileno())
-    return (
-        Bytes(bytes=received, sha256=served.hexdigest()),
-        Bytes(bytes=unpacked, sha256=decoded.hexdigest()),
-        shape.finish(),
+def _receive(stream: CsvStream, path: Path, on_progress: Progress, reader: csv_arrival.Reader | None) -> Arrived:
+    """Write the bytes as served; they are whole when it returns, and as many as announced."""
+    arrived = csv_arrival.receive(
+        stream.chunks, path, stream.gunzip, lambda received: on_progress(received, stream.length), reader
     )
+    if stream.length is not None and arrived.served.bytes != stream.length:
+        raise EesTransferError(stream.url, f"{stream.length} bytes were announced, and {arrived.served.bytes} came.")
+    return arrived
 
 
 def _told(found: Bytes) -> str:

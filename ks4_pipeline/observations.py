@@ -7,22 +7,32 @@ the announced one refuses the whole version. Knows neither the API nor DuckDB.
 The pass writes a number's value, or else the cell's own text as its flag: in nearly every file these texts are
 canonical markers and the result is final. Only where they are not does a second pass over the Parquet file sort other
 spellings and numbers with blanks around them from what must be refused.
+
+The pass may be made while the CSV is still arriving (:class:`Ahead`): decoding it is the largest part of the work, and
+it is decoded then anyway. Whether the result is of use is known only when all has landed; if not, it is made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import polars as pl
+from polars.io.plugins import register_io_source
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ks4_pipeline import csv_exact, durable, unfinished
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
-from ks4_pipeline.ees.models import Number
+from ks4_pipeline.csv_arrival import Records
+from ks4_pipeline.csv_shape import first_record
+from ks4_pipeline.ees.models import Meta, Number
 from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
-from ks4_pipeline.landing import Bytes, Landed
+from ks4_pipeline.fingerprint import Bytes
+from ks4_pipeline.landing import Landed
 from ks4_pipeline.markers import BLANKS, MARKERS, SPELLINGS
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
@@ -98,8 +108,24 @@ class ObservationsStore:
             return None
         return Observations(parquet, assign(facts.header, landed.meta, Faults()), facts)
 
-    def make(self, data_set: DataSet, landed: Landed, *, anew: bool = False) -> Observations:
+    @contextmanager
+    def ahead(self, data_set: DataSet) -> Iterator[Ahead]:
+        """Room to type a version of a data set while it arrives; gone after the block."""
+        folder = self._root / data_set.name
+        folder.mkdir(parents=True, exist_ok=True)
+        with unfinished.room(folder) as room:
+            yield Ahead(room / "ahead.parquet")
+
+    def make(
+        self, data_set: DataSet, landed: Landed, ahead: Ahead | None = None, *, anew: bool = False
+    ) -> Observations:
         """The observations of a landed version, made unless they are there, or in any case ``anew``.
+
+        Args:
+            data_set: which.
+            landed: the version.
+            ahead: what was typed while it arrived.
+            anew: make them whatever is there.
 
         Raises:
             RefusedVersionError: when the content cannot be trusted; it names the first faults and counts the rest.
@@ -115,42 +141,61 @@ class ObservationsStore:
         facts_path.unlink(missing_ok=True)
         with unfinished.room(parquet.parent) as room:
             typed = room / "typed.parquet"
-            columns, facts = _make(data_set, landed, typed, room / "plain.csv")
+            columns, facts = _make(data_set, landed, typed, room / "plain.csv", ahead)
             durable.flush(typed)
             durable.replace(typed, parquet)
         durable.write_atomically(facts_path, facts.model_dump_json(indent=2).encode() + b"\n")
         return Observations(parquet, columns, facts)
 
 
-def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[Columns, Facts]:
-    faults = Faults()
-    what = f"{data_set.name} {landed.version}"
-    shape = landed.manifest.shape
-    source, rows, header = landed.csv, shape.rows, shape.header
-    if not shape.regular or header is None:
-        source = plain
-        rows, header = csv_exact.write_plain(landed.csv, plain, faults)
+class Ahead:
+    """A version's cells, typed while the CSV arrives, for :meth:`ObservationsStore.make` to go on with."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._records: Records | None = None
+        self._columns: Columns | None = None
+
+    def read(self, meta: Meta, records: Records) -> None:
+        """Type the records; what hinders that is left to be found, and named, when all has landed."""
+        self._records = self._columns = None
+        faults = Faults()
+        blocks = records.blocks()
+        first = next(blocks, b"")
+        header = first_record(first)
+        names = parse_header(header.decode(errors="replace"), faults)
+        columns = assign(names, meta, faults)
         if faults:
-            raise RefusedVersionError(what, faults)
-    names = parse_header(header or "", faults)
-    if faults:
-        raise RefusedVersionError(what, faults)
-    columns = assign(names, landed.meta, faults)
-    if rows != landed.record.total_results:
-        faults.add(Fault(f"the file has {rows} rows, and the publisher announces {landed.record.total_results}"))
-    if faults:
-        raise RefusedVersionError(what, faults)
-    try:
-        _write_typed(source, columns, typed)
-    except pl.exceptions.PolarsError as error:
-        csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
-        if not faults:
-            faults.add(Fault(f"the CSV cannot be read: {str(error).splitlines()[0]}"))
-        raise RefusedVersionError(what, faults) from error
-    spellings, padded = _settle_odd_cells(columns, typed, faults)
-    read = pl.scan_parquet(typed, glob=False).select(pl.len()).collect().item()
-    if read != rows and not faults:
-        faults.add(Fault(f"{read} rows were read where the file has {rows}"))
+            return
+        try:
+            _write_typed(_arriving(chain([first], blocks), names), columns, self._path)
+        except pl.exceptions.PolarsError:
+            return
+        self._records, self._columns = records, columns
+
+    def take(self, landed: Landed, columns: Columns, target: Path) -> bool:
+        """Move the typed cells to a place of their own, if they are those of what landed."""
+        manifest = landed.manifest
+        typed = self._records is not None and self._records.csv == manifest.csv and self._columns == columns
+        if typed:
+            self._path.replace(target)
+        return typed
+
+
+def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path, ahead: Ahead | None) -> tuple[Columns, Facts]:
+    what = f"{data_set.name} {landed.version}"
+    columns = _type(what, landed, typed, plain, ahead)
+    faults = Faults()
+    census = _census(columns, typed)
+    spellings: dict[str, int] = {}
+    padded = 0
+    if odd_columns := [column for column, cells in census.items() if cells.odd]:
+        spellings, padded = _settle_odd_cells(typed, odd_columns)
+        census = _census(columns, typed)
+    _report_unknown(columns, typed, {column: cells.odd for column, cells in census.items()}, faults)
+    read, announced = pl.scan_parquet(typed, glob=False).select(pl.len()).collect().item(), landed.record.total_results
+    if read != announced and not faults:
+        faults.add(Fault(f"{read} rows were read where the file has {announced}"))
     if faults:
         raise RefusedVersionError(what, faults)
     sharing, repeated = _count_repeats(columns, typed)
@@ -161,7 +206,7 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[
         parquet=Bytes.of(typed),
         header=tuple(column.name for column in columns.of_file),
         rows=read,
-        markers=_count_markers(columns, typed),
+        markers={column.name: cells.markers for column, cells in census.items()},
         spellings=spellings,
         padded_numbers=padded,
         rows_sharing_key=sharing,
@@ -169,21 +214,91 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[
     )
 
 
-def _write_typed(source: Path, columns: Columns, target: Path) -> None:
+def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | None) -> Columns:
+    """Write the typed cells of a file whose header, encoding, quoting and row count are sound.
+
+    Raises:
+        RefusedVersionError: when they are not.
+    """
+    faults = Faults()
+
+    def refuse_if_faulty() -> None:
+        if faults:
+            raise RefusedVersionError(what, faults)
+
+    shape = landed.manifest.shape
+    source, rows, header = landed.csv, shape.rows, shape.header
+    if not shape.regular or header is None:
+        source, ahead = plain, None
+        rows, header = csv_exact.write_plain(landed.csv, plain, faults)
+        refuse_if_faulty()
+    names = parse_header(header, faults)
+    refuse_if_faulty()
+    columns = assign(names, landed.meta, faults)
+    if rows != landed.record.total_results:
+        faults.add(Fault(f"the file has {rows} rows, and the publisher announces {landed.record.total_results}"))
+    refuse_if_faulty()
+    if ahead and ahead.take(landed, columns, typed):
+        return columns
+    try:
+        _write_typed(_on_disk(source, names), columns, typed)
+    except pl.exceptions.PolarsError as error:
+        csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
+        if not faults:
+            faults.add(Fault(f"the CSV cannot be read: {str(error).splitlines()[0]}"))
+        raise RefusedVersionError(what, faults) from error
+    return columns
+
+
+class _AsText(TypedDict):
+    """How a CSV is read: as it stands, every cell a text."""
+
+    has_header: bool
+    skip_rows: int
+    separator: str
+    quote_char: str
+    null_values: None
+    ignore_errors: bool
+    truncate_ragged_lines: bool
+    encoding: Literal["utf8"]
+    glob: bool
+
+
+_AS_TEXT: _AsText = {
+    "has_header": False,  # polars would compare the names, and leaves doubled quotes in them as they are
+    "skip_rows": 1,
+    "separator": ",",
+    "quote_char": '"',
+    "null_values": None,
+    "ignore_errors": False,
+    "truncate_ragged_lines": False,
+    "encoding": "utf8",
+    "glob": False,
+}
+
+
+def _on_disk(source: Path, names: Sequence[str]) -> pl.LazyFrame:
+    """The text of a CSV file."""
+    return pl.scan_csv(source, schema=dict.fromkeys(names, pl.String), **_AS_TEXT)
+
+
+def _arriving(blocks: Iterator[bytes], names: Sequence[str]) -> pl.LazyFrame:
+    """The text of a CSV that arrives in blocks of whole records, the header first; may be collected once."""
+    schema = dict.fromkeys(names, pl.String)
+
+    def frames(
+        projected: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for number, block in enumerate(blocks):
+            options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
+            frame = pl.scan_csv(block, schema=schema, **options).collect()
+            yield frame.select(projected) if projected else frame
+
+    return register_io_source(frames, schema=schema)
+
+
+def _write_typed(text: pl.LazyFrame, columns: Columns, target: Path) -> None:
     """One streaming pass: numbers to values, everything else in an indicator to its flag as it stands."""
-    text = pl.scan_csv(
-        source,
-        schema={column.name: pl.String for column in columns.of_file},
-        has_header=False,  # polars would compare the names, and leaves doubled quotes in them as they are
-        skip_rows=1,
-        separator=",",
-        quote_char='"',
-        null_values=None,
-        ignore_errors=False,
-        truncate_ragged_lines=False,
-        encoding="utf8",
-        glob=False,
-    )
     typed: list[pl.Expr] = []
     for column in columns.of_file:
         cell = pl.col(column.name)
@@ -206,40 +321,55 @@ def _number(text: pl.Expr) -> pl.Expr:
     return pl.when(value.is_finite()).then(value)
 
 
-def _settle_odd_cells(columns: Columns, typed: Path, faults: Faults) -> tuple[dict[str, int], int]:
-    """Turn other spellings into canonical ones where a file has any; report what is neither number nor marker.
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """What stands in the cells of a numeric indicator.
+
+    Attributes:
+        markers: how many hold which canonical marker, most frequent first.
+        odd: how many hold neither a number nor a canonical marker, empty ones included.
+    """
+
+    markers: dict[str, int]
+    odd: int
+
+
+def _census(columns: Columns, typed: Path) -> dict[Column, _Cells]:
+    """The cells of all numeric indicators; one after the other, so that it takes the memory of one."""
+    frame = pl.scan_parquet(typed, glob=False)
+    census: dict[Column, _Cells] = {}
+    for column in columns.numeric:
+        flags = frame.group_by(column.flag).agg(pl.len(), pl.col(column.name).count().alias("\0values"))
+        found = {flag: (cells, values) for flag, cells, values in flags.collect(engine="streaming").iter_rows()}
+        cells, values = found.pop(None, (0, 0))
+        counts = {flag: count for flag, (count, _) in sorted(found.items(), key=lambda item: (-item[1][0], item[0]))}
+        markers = {flag: count for flag, count in counts.items() if flag in MARKERS}
+        census[column] = _Cells(markers, odd=sum(counts.values()) - sum(markers.values()) + cells - values)
+    return census
+
+
+def _settle_odd_cells(typed: Path, odd_columns: list[Column]) -> tuple[dict[str, int], int]:
+    """Turn other spellings into canonical ones.
 
     Returns:
         The counts of the spellings settled, and the number of numbers with blanks around them.
     """
     frame = pl.scan_parquet(typed, glob=False)
-    odd_columns = [column for column, count in _odd_counts(frame, columns).items() if count]
     spellings: dict[str, int] = {}
     padded = 0
-    if odd_columns:
-        for column in odd_columns:
-            bare = _bare(pl.col(column.flag))
-            odd = frame.filter(_is_odd(column))
-            padded += odd.filter(_number(bare).is_not_null()).select(pl.len()).collect().item()
-            known = odd.filter(_marker(bare).is_not_null()).group_by(column.flag).len().collect()
-            for spelling, count in known.iter_rows():
-                spellings[spelling] = spellings.get(spelling, 0) + count
-        settled = typed.with_name("settled.parquet")
-        frame.with_columns(_settled(odd_columns)).sink_parquet(
-            settled, compression="zstd", compression_level=1, maintain_order=True
-        )
-        settled.replace(typed)
-    _report_unknown(columns, typed, faults)
+    for column in odd_columns:
+        bare = _bare(pl.col(column.flag))
+        odd = frame.filter(_is_odd(column))
+        padded += odd.filter(_number(bare).is_not_null()).select(pl.len()).collect().item()
+        known = odd.filter(_marker(bare).is_not_null()).group_by(column.flag).len().collect()
+        for spelling, count in known.iter_rows():
+            spellings[spelling] = spellings.get(spelling, 0) + count
+    settled = typed.with_name("settled.parquet")
+    frame.with_columns(_settled(odd_columns)).sink_parquet(
+        settled, compression="zstd", compression_level=1, maintain_order=True
+    )
+    settled.replace(typed)
     return dict(sorted(spellings.items())), padded
-
-
-def _odd_counts(frame: pl.LazyFrame, columns: Columns) -> dict[Column, int]:
-    """For each numeric indicator, how many cells are not a number and not a canonical marker (empty ones included)."""
-    if not columns.numeric:
-        return {}
-    sums = [_is_odd(column).sum().alias(column.name) for column in columns.numeric]
-    row = frame.select(sums).collect().row(0)
-    return dict(zip(columns.numeric, row, strict=True))
 
 
 def _is_odd(column: Column) -> pl.Expr:
@@ -270,10 +400,16 @@ def _settled(odd_columns: list[Column]) -> list[pl.Expr]:
     return expressions
 
 
-def _report_unknown(columns: Columns, typed: Path, faults: Faults) -> None:
-    """Name the cells of indicators that are empty, or neither number nor marker, in the order of rows."""
+def _report_unknown(columns: Columns, typed: Path, counts: Mapping[Column, int], faults: Faults) -> None:
+    """Name the cells of indicators that are empty, or neither number nor marker, in the order of rows.
+
+    Args:
+        columns: of the version.
+        typed: its cells.
+        counts: by numeric indicator, how many such cells it has.
+        faults: takes the first ones and counts all.
+    """
     frame = pl.scan_parquet(typed, glob=False)
-    counts = _odd_counts(frame, columns)
     empty_text = {
         column: frame.select(pl.col(column.name).is_null().sum()).collect().item()
         for column in columns.textual_indicators
@@ -293,29 +429,13 @@ def _report_unknown(columns: Columns, typed: Path, faults: Faults) -> None:
     faults.count += total - min(total, len(found), SHOWN)
 
 
-def _count_markers(columns: Columns, typed: Path) -> dict[str, dict[str, int]]:
-    """Markers per numeric indicator, most frequent first."""
-    if not columns.numeric:
-        return {}
-    sums = [
-        (pl.col(column.flag) == symbol).sum().alias(f"{index}\0{symbol}")
-        for index, column in enumerate(columns.numeric)
-        for symbol in MARKERS
-    ]
-    counts = iter(pl.scan_parquet(typed, glob=False).select(sums).collect().row(0))
-    table = {column.name: {symbol: next(counts) for symbol in MARKERS} for column in columns.numeric}
-    return {
-        name: {symbol: count for symbol, count in sorted(found.items(), key=lambda item: -item[1]) if count}
-        for name, found in table.items()
-    }
-
-
 def _count_repeats(columns: Columns, typed: Path) -> tuple[int, int]:
     """Rows that share their descriptive columns with another row, and rows that repeat an earlier one entirely."""
     frame = pl.scan_parquet(typed, glob=False)
     keys = [column.name for column in columns.descriptive]
     rows = frame.select(pl.len()).collect().item()
-    distinct = frame.select(pl.struct(keys).hash().n_unique()).collect().item() if keys else rows
+    hashes = frame.select(pl.struct(keys).hash()).collect(engine="streaming").to_series() if keys else None
+    distinct = rows if hashes is None else hashes.n_unique()
     if rows == distinct:
         return 0, 0
     sharing = frame.group_by(keys).len().filter(pl.col("len") > 1).select(pl.col("len").sum()).collect().item()

@@ -15,7 +15,7 @@ from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.landing import Landed, Landing, LandingError, Listing, Progress, Refetched, Refusal
-from ks4_pipeline.observations import Observations, ObservationsStore
+from ks4_pipeline.observations import Ahead, Observations, ObservationsStore
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.edition import Addition, Attempt, publish
@@ -115,14 +115,39 @@ class Pipeline:
         """Bring a version here, unless it is here already: see :meth:`ks4_pipeline.landing.Landing.fetch`."""
         return self.landing.fetch(client, data_set, version, on_progress)
 
-    def observe(self, data_set: DataSet, landed: Landed) -> Observations:
+    def load(
+        self,
+        client: EesClient,
+        data_set: DataSet,
+        version: VersionNumber,
+        *,
+        on_progress: Progress | None = None,
+        on_landed: Callable[[], None] = lambda: None,
+    ) -> tuple[Landed, Observations]:
+        """Land a version and type it: what :meth:`land` and :meth:`observe` do, with the typing begun as it arrives.
+
+        Raises:
+            RefusedVersionError: when its content cannot be trusted.
+            EesError: when it cannot be fetched.
+        """
+        with self.observations.ahead(data_set) as ahead:
+            landed = self.landing.fetch(client, data_set, version, on_progress, ahead.read)
+            on_landed()
+            return landed, self.observe(data_set, landed, ahead)
+
+    def observe(self, data_set: DataSet, landed: Landed, ahead: Ahead | None = None) -> Observations:
         """Type a landed version; one that is refused is set aside, so that the next attempt fetches it anew.
+
+        Args:
+            data_set: which.
+            landed: the version.
+            ahead: what was typed of it while it arrived.
 
         Raises:
             RefusedVersionError: when its content cannot be trusted.
         """
         try:
-            return self.observations.make(data_set, landed)
+            return self.observations.make(data_set, landed, ahead)
         except RefusedVersionError as error:
             self.landing.refuse(data_set, landed, str(error))
             raise

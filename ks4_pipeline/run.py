@@ -245,9 +245,13 @@ class _Run:
         for version in versions:
             started_at = self._pipeline.now()
             try:
-                landed = self._land(client, data_set, version)
-                self.reporter.typing(data_set, version)
-                observations = self._pipeline.observe(data_set, landed)
+                landed, observations = self._pipeline.load(
+                    client,
+                    data_set,
+                    version,
+                    on_progress=partial(self.reporter.downloading, data_set, version),
+                    on_landed=partial(self.reporter.typing, data_set, version),
+                )
             except RefusedVersionError as error:
                 self._fail(data_set, version, started_at, Outcome.REFUSED, error)
             except (EesError, LandingError) as error:
@@ -256,12 +260,6 @@ class _Run:
                 self._succeed(data_set, started_at, observations)
                 loaded.append((landed, observations))
         return loaded
-
-    def _land(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Landed:
-        def on_progress(received: int, total: int | None) -> None:
-            self.reporter.downloading(data_set, version, received, total)
-
-        return self._pipeline.land(client, data_set, version, on_progress)
 
     def _succeed(self, data_set: DataSet, started_at: datetime, observations: Observations) -> None:
         facts = observations.facts

@@ -25,14 +25,16 @@ def real_data() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the fault matrix, if its tests were run: a line per fault, and the total."""
-    played = [
-        value
+    """Print what came of the fuzzer's inputs and of the fault matrix, a line per fault and the total, if they ran."""
+    told = [
+        (name, value)
         for outcome in ("passed", "failed")
         for report in terminalreporter.getreports(outcome)
         for name, value in report.user_properties
-        if name == "fault_matrix"
     ]
+    for line in (value for name, value in told if name == "fuzz"):
+        terminalreporter.line(f"fuzz: {line}")
+    played = [value for name, value in told if name == "fault_matrix"]
     if played:
         terminalreporter.section("fault matrix")
         for line, _lost, _wrong in played:

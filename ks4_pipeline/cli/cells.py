@@ -18,7 +18,7 @@ FORMULA = r"^[=+\-@\t\r]"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 """A text that is a plain number; a sign before it does no harm."""
 _FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER, re.ASCII)
-_EXACT_INTEGERS = 2**53
+_IN_DIGITS = 2**63  # as in ks4_pipeline.warehouse.sql.figure_text
 
 
 def shown(value: object) -> str:
@@ -80,7 +80,7 @@ def _plain(value: object) -> str:
         case bool():
             return str(value).lower()
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < _EXACT_INTEGERS else repr(value)
+            return str(int(value)) if value.is_integer() and abs(value) < _IN_DIGITS else repr(value)
         case bytes():
             return value.hex()
         case list() | tuple() | dict():

@@ -18,7 +18,7 @@ from ks4_pipeline.cli.console import counted, say_wrapped, size
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.file import WarehouseFile
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import figure_text, identifier, literal, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import duckdb
 
 STANDARD_OUTPUT = "-"
-_EXACT_INTEGERS = 2**53
 
 
 @dataclass(frozen=True)
@@ -108,16 +107,11 @@ def _csv_columns(connection: duckdb.DuckDBPyConnection, source: Source, *, as_pu
                 continue
             cell = _guarded(column)
         elif as_published:
-            cell = f"coalesce({_number(column)}, {identifier(name + '_flag')})"
+            cell = f"coalesce({figure_text(column)}, {identifier(name + '_flag')})"
         else:
-            cell = _number(column)
+            cell = figure_text(column)
         cells.append(f"{cell} AS {identifier(guarded(name))}")
     return ", ".join(cells)
-
-
-def _number(column: str) -> str:
-    whole = f"{column} = trunc({column}) AND abs({column}) < {_EXACT_INTEGERS}"
-    return f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
 
 
 def _guarded(column: str) -> str:

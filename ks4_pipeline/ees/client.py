@@ -278,7 +278,7 @@ class EesClient:
         with self._opened(url, params, seconds, EesUnavailableError, body=body) as (response, chunks):
             answer = self._unpacked(response, chunks)
         try:
-            return Served(model.model_validate_json(answer), answer)
+            return Served(model.model_validate_json(answer, strict=True), answer)
         except ValidationError as error:
             raise answers.misfit(response, answer, error) from None
 

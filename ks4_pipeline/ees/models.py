@@ -6,9 +6,10 @@ ignored. Ids are unique within their kind only (contract §5.6).
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from ks4_pipeline.versions import VersionNumber
@@ -30,17 +31,31 @@ def _version_number(value: object) -> object:
     return VersionNumber.parse(value) if isinstance(value, str) else value
 
 
+def _moment(value: object) -> object:
+    """A text by the standard alone: pydantic would read bare digits as seconds."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _of_an_era(value: datetime) -> datetime:
+    if not _ERA[0] <= value.year <= _ERA[1]:
+        raise ValueError("a year that is not of our era")
+    return value
+
+
+_ERA = (1900, 2999)  # near the ends of the calendar a change of time zone is an error
 Number = Annotated[VersionNumber, BeforeValidator(_version_number), PlainSerializer(str)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_of_an_era)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
 Model = TypeVar("Model", bound=EesModel)
 
 
 class Paging(EesModel):
     """Where a page stands. ``total_pages`` is 1 when there are no results."""
 
-    page: int
-    page_size: int
-    total_results: int
-    total_pages: int
+    page: Count
+    page_size: Count
+    total_results: Count
+    total_pages: Count
 
 
 class Page(EesModel, Generic[Model]):
@@ -74,8 +89,8 @@ class LatestVersion(EesModel):
     """The version published last, as the data-set summary tells it: without status, type, notes or release."""
 
     version: Number
-    published: AwareDatetime | None = None
-    total_results: int = Field(ge=0)
+    published: Moment | None = None
+    total_results: Count
 
 
 class DataSetSummary(EesModel):
@@ -99,10 +114,10 @@ class VersionRecord(EesModel):
     version: Number
     type: str
     status: str
-    published: AwareDatetime | None = None
-    withdrawn: AwareDatetime | None = None
+    published: Moment | None = None
+    withdrawn: Moment | None = None
     notes: str = ""
-    total_results: int = Field(ge=0)
+    total_results: Count
     file: File | None = None
     release: Release | None = None
     time_periods: TimeRange | None = None
@@ -140,7 +155,7 @@ class Indicator(EesModel):
     column: str
     label: str
     unit: str | None = None
-    decimal_places: int | None = None
+    decimal_places: Annotated[int, Field(ge=-99, le=99)] | None = None
 
     @property
     def is_text(self) -> bool:

@@ -8,7 +8,6 @@ file; those opened later see the new one. What is *in* the file is not this modu
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -85,7 +84,7 @@ class WarehouseFile:
             self._remove_builds()
             try:
                 if self.exists() and not anew:
-                    shutil.copyfile(self.path, build)
+                    durable.copy(self.path, build)
                 connection = duckdb.connect()
                 try:
                     _attach(connection, build)

@@ -11,7 +11,7 @@ from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.schema import COLUMNS, VERSIONS
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import figure_text, identifier, literal, qualified
 from ks4_pipeline.warehouse.tables import MARKERS_IN_SHORT
 
 VIEW = "history"
@@ -102,8 +102,8 @@ def _branch(
 def _is_as_unified(columns: Sequence[UnifiedColumn], version: VersionNumber, own: Sequence[StoredColumn]) -> bool:
     """Whether a version's table has just the unified columns, in their order."""
     return [(column.name, column.is_numeric) for column in own] == [
-        (column.name, version in column.numeric_in) for column in columns
-    ] and all(column.has_flag == (version in column.numeric_in) for column in columns)
+        (column.name, column.is_numeric) for column in columns
+    ] and all(version in column.names and column.has_flag == column.is_numeric for column in columns)
 
 
 def select_list(column: UnifiedColumn, version: VersionNumber) -> list[str]:
@@ -112,8 +112,7 @@ def select_list(column: UnifiedColumn, version: VersionNumber) -> list[str]:
     name = column.names.get(version)
     value = "NULL" if name is None else identifier(name)
     if version in column.numeric_in and not column.is_numeric:  # a figure among texts: 1, not 1.0
-        whole = f"{value} = trunc({value}) AND abs({value}) < 1e15"
-        value = f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
+        value = figure_text(value)
     parts = [f"CAST({value} AS {kind}) AS {identifier(column.name)}"]
     if column.has_flag:
         flag = identifier(f"{name}_flag") if version in column.numeric_in else "CAST(NULL AS VARCHAR)"

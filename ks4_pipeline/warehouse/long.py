@@ -7,7 +7,7 @@ import duckdb
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.schema import COLUMNS, MARKER_TABLE
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import free_name, identifier, literal, qualified
 
 VIEW = "latest_long"
 _COMMENTS = {
@@ -29,11 +29,11 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: Ver
         [schema, str(version)],
     ).fetchall()
     keys = [name for name, role, *_ in columns if role not in {"indicator", "flag"}]
-    cell = _free("cell", [name for name, *_ in columns])
+    cell = free_name("cell", [name for name, *_ in columns])
     indicators = [column for column in columns if column[1] == "indicator"]
     has_text = any(kind != "DOUBLE" for _, _, kind, _, _ in indicators)
     own = [name for name in _COMMENTS if name != "text" or has_text]
-    names = {name: _free(name, keys) for name in own}
+    names = {name: free_name(name, keys) for name in own}
     cells = ", ".join(_cell(*column, has_text=has_text) for column in indicators)
     parts = [f"version_table.{identifier(key)}" for key in keys]
     parts += [
@@ -71,11 +71,3 @@ def _cell(name: str, _role: str, kind: str, label: str, unit: str | None, *, has
     if has_text:
         fields["text"] = "CAST(NULL AS VARCHAR)" if numeric else identifier(name)
     return "{" + ", ".join(f"'{field}': {value}" for field, value in fields.items()) + "}"
-
-
-def _free(name: str, taken: list[str]) -> str:
-    """A name of ours that no column of the file has."""
-    lowered = {other.lower() for other in taken}
-    while name in lowered:
-        name += "_"
-    return name

@@ -125,7 +125,10 @@ def _as_compared(column: UnifiedColumn) -> tuple[object, ...]:
 
 
 def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn]) -> None:
-    """Make the table, or give it the columns it lacks, with rows kept, in their place; say what the columns are."""
+    """Make the table, or give it the columns it lacks, and take those that no loaded version has; rows are kept.
+
+    Its columns are described by the newest version.
+    """
     of_rows = [column for column in unified if column.role is not Role.INDICATOR and column.name != FILE_VERSION]
     keys = {name: ("VARCHAR", text) for name, text in Comments.of_newest(connection, schema, of_rows).items()}
     has_text = any(column.role is Role.INDICATOR and not column.is_numeric for column in unified)
@@ -142,7 +145,8 @@ def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Se
     if list(present.items()) == list(comments.items()):
         return
     if list(present) != list(wanted):
-        _make_table(connection, schema, {name: kind for name, (kind, _) in wanted.items()}, rows_kept=bool(present))
+        kept = [name for name in present if name in wanted]
+        _make_table(connection, schema, {name: kind for name, (kind, _) in wanted.items()}, kept)
     about = "One row per changed cell between a version and the one before it, and per row added or removed."
     statements = [f"COMMENT ON TABLE {table} IS {literal(about)}"]
     statements += [
@@ -152,17 +156,19 @@ def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Se
 
 
 def _make_table(
-    connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[str, str], *, rows_kept: bool
+    connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[str, str], kept: Sequence[str]
 ) -> None:
+    """Make the table; where there is one, keep its rows, and of these the columns named."""
     table = qualified(schema, TABLE)
     definitions = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns.items())
-    if not rows_kept:
+    if not kept:
         connection.execute(f"CREATE TABLE {table} ({definitions})")
         return
     rest = qualified(schema, f"{TABLE}_before")
+    selected = ", ".join(map(identifier, kept))
     connection.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{TABLE}_before')}")
     connection.execute(f"CREATE TABLE {table} ({definitions})")
-    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {rest}; DROP TABLE {rest}")
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT {selected} FROM {rest}; DROP TABLE {rest}")
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, schema: str, *, keep: Collection[Pair]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -19,6 +20,24 @@ def qualified(schema: str, name: str) -> str:
 def literal(text: str | None) -> str:
     """A text as an SQL string, or NULL; for statements that take no parameters, such as COMMENT."""
     return "NULL" if text is None else "'" + text.replace("\0", "").replace("'", "''") + "'"
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """A name of ours, with underscores behind it until no other is called so, whatever its capitals."""
+    lowered = {other.lower() for other in taken}
+    while name.lower() in lowered:
+        name += "_"
+    return name
+
+
+def figure_text(figure: str) -> str:
+    """A DOUBLE as the text a publisher writes: whole numbers in digits, without ``.0`` and without an exponent.
+
+    Up to 2**63, since a file has its whole numbers in digits however large they are, and every one that a DOUBLE holds
+    exactly is given back so; what it does not hold exactly no text gives back.
+    """
+    whole = f"{figure} = trunc({figure}) AND abs({figure}) < {2**63}"
+    return f"CASE WHEN {whole} THEN CAST(CAST({figure} AS BIGINT) AS VARCHAR) ELSE CAST({figure} AS VARCHAR) END"
 
 
 def parquet(*paths: Path) -> str:

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ks4_pipeline import csv_exact, csv_shape, observations
+from ks4_pipeline import csv_arrival, csv_exact, csv_shape, observations
 from ks4_pipeline.columns import assign, parse_header
+from ks4_pipeline.csv_arrival import Records
 from ks4_pipeline.csv_shape import CsvShape, ShapeReader
+from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.ees.models import Meta
 from ks4_pipeline.faults import Faults
 
@@ -24,6 +26,14 @@ def shape_of(content: bytes, cuts=()) -> CsvShape:
     for start, end in pairwise(places):
         reader.feed(content[start:end])
     return reader.finish()
+
+
+def batched(content: bytes, size: int) -> list[bytes]:
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
+def names_of(columns) -> list[str]:
+    return [column.name for column in columns.of_file]
 
 
 def records_by_python(content: bytes):
@@ -107,8 +117,9 @@ def test_whatever_a_sound_program_writes_is_regular(example):
 @given(
     example=written(),
     harm=st.lists(st.tuples(st.integers(0, 200), st.sampled_from('"",\n\r a'), st.booleans()), max_size=2),
+    block=st.integers(1, 200),
 )
-def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_path, example, harm):
+def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_path, example, harm, block):
     """The whole way: shape, exact reading where it is not regular, polars, Parquet."""
     text = example[1]
     for place, character, instead in harm:
@@ -125,7 +136,7 @@ def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_p
         columns = assign(parse_header(header, faults), Meta(), faults)
     if not faults:
         try:
-            observations._write_typed(source, columns, typed)
+            observations._write_typed(observations._on_disk(source, parse_header(header, faults)), columns, typed)
         except pl.exceptions.PolarsError:
             csv_exact.write_plain(served, plain, faults)
             assert faults, "what polars refuses has a fault that can be named"
@@ -138,6 +149,12 @@ def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_p
     assert rows == len(expected) - 1
     assert [column.name for column in columns.of_file] == expected[0]
     assert pl.read_parquet(typed).rows() == [tuple(cell or None for cell in record) for record in expected[1:]]
+    if shape.regular:
+        csv_arrival._BLOCK, arriving = block, tmp_path / "arriving"
+        records = Records(batched(served.read_bytes(), 7), Gunzip("url", 1 << 20, "max_csv_bytes"))
+        observations._write_typed(observations._arriving(records.blocks(), names_of(columns)), columns, arriving)
+        assert records.finish()[1] == shape
+        assert pl.read_parquet(arriving).equals(pl.read_parquet(typed))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +212,9 @@ def test_short_and_long_rows_in_balance_are_told_by_polars_and_named_by_the_exac
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(content))
     columns = assign(["a", "b", "c"], Meta(), Faults())
     with pytest.raises(pl.exceptions.PolarsError):
-        observations._write_typed(tmp_path / "data.csv.gz", columns, tmp_path / "typed")
+        observations._write_typed(
+            observations._on_disk(tmp_path / "data.csv.gz", names_of(columns)), columns, tmp_path / "typed"
+        )
     faults = Faults()
     csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults)
     assert [str(fault) for fault in faults.first] == [
@@ -208,7 +227,7 @@ def test_the_exact_reading_keeps_a_return_at_the_end_of_a_line(tmp_path):
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(b'a,"b\n"\n5" pipe,"kept\r"\n'))
     rows, header = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
     columns = assign(parse_header(header, faults), Meta(), faults)
-    observations._write_typed(tmp_path / "plain", columns, tmp_path / "typed")
+    observations._write_typed(observations._on_disk(tmp_path / "plain", names_of(columns)), columns, tmp_path / "typed")
     assert (rows, faults.count) == (1, 0)
     assert pl.read_parquet(tmp_path / "typed").to_dict(as_series=False) == {"a": ['5" pipe'], "b\n": ["kept\r"]}
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ks4_pipeline.csv_shape import ShapeReader
 from ks4_pipeline.ees.models import Filter, Indicator, Meta, VersionRecord
 from ks4_pipeline.faults import RefusedVersionError
-from ks4_pipeline.landing import MANIFEST, Bytes, Landed, Manifest, Shape
+from ks4_pipeline.fingerprint import Bytes
+from ks4_pipeline.landing import MANIFEST, Landed, Manifest, Shape
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.observations import ObservationsStore
 from ks4_pipeline.settings import DataSet
