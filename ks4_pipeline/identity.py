@@ -42,6 +42,7 @@ class UnifiedColumn:
         is_numeric: whether every version has it as a number; a text otherwise.
         names: its name in each version that has it.
         numeric_in: the versions that have it as a number, and so have a flag column for it.
+        roles: its role in each version that has it.
     """
 
     name: str
@@ -49,6 +50,26 @@ class UnifiedColumn:
     is_numeric: bool
     names: Mapping[VersionNumber, str]
     numeric_in: frozenset[VersionNumber]
+    roles: Mapping[VersionNumber, Role]
+
+    def among(self, *versions: VersionNumber) -> UnifiedColumn:
+        """The same column, under the same name, as some of its versions have it: what others make of it is left out.
+
+        What one of them describes it is what it is, since metadata leaves out filters with one option.
+        """
+        having = [version for version in versions if version in self.names]
+        roles = {self.roles[version] for version in having}
+        numeric_in = self.numeric_in.intersection(having)
+        return UnifiedColumn(
+            name=self.name,
+            role=next(
+                role for role in (Role.INDICATOR, Role.FILTER, Role.TIME, Role.GEOGRAPHY, Role.OTHER) if role in roles
+            ),
+            is_numeric=len(numeric_in) == len(having),
+            names={version: self.names[version] for version in having},
+            numeric_in=numeric_in,
+            roles={version: self.roles[version] for version in having},
+        )
 
     @property
     def has_flag(self) -> bool:
@@ -102,6 +123,7 @@ def _unified(use: Mapping[VersionNumber, StoredColumn], taken: set[str]) -> Unif
         is_numeric=len(numeric_in) == len(use),
         names={version: column.name for version, column in sorted(use.items())},
         numeric_in=numeric_in,
+        roles={version: column.role for version, column in sorted(use.items())},
     )
 
 

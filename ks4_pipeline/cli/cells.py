@@ -60,8 +60,16 @@ def json_value(value: object) -> object:
 
 
 def document(content: Mapping[str, object] | Iterable[object]) -> str:
-    """A JSON document, indented, without ASCII escapes."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    """A JSON document, indented."""
+    return json_text(content, indent=2)
+
+
+def json_text(content: object, indent: int | None = None) -> str:
+    """JSON in which letters are themselves, and characters that are not to be seen are escapes."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _csv_cell(value: object) -> str:

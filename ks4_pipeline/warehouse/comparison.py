@@ -73,7 +73,7 @@ def compare(
         new: the later version.
         unified: the columns of these versions, and perhaps of others, with the names to use.
     """
-    names = [column for column in unified if old in column.names or new in column.names]
+    names = [column.among(old, new) for column in unified if old in column.names or new in column.names]
     return _Pair(connection, schema, old, new, names).compare()
 
 
@@ -329,8 +329,8 @@ class _Pair:
         joins = [f"o.{identifier(c.name)} IS NOT DISTINCT FROM n.{identifier(c.name)}" for c in self._keys]
         joins.append(f"o.{self._pair} = n.{self._pair}")
         keys = ", ".join(
-            f"CASE WHEN n.{self._here} THEN n.{identifier(c.name)} ELSE o.{identifier(c.name)} END AS {identifier(c.name)}"
-            for c in self._keys
+            f"CASE WHEN n.{self._here} THEN n.{name} ELSE o.{name} END AS {name}"
+            for name in (identifier(c.name) for c in self._keys)
         )
         gone, new = f"n.{self._here} IS NULL", f"o.{self._here} IS NULL"
         changed = " OR ".join([new, gone, *(self._differs(c) for c in self._indicators)])
@@ -344,8 +344,8 @@ class _Pair:
         return (
             f"SELECT {self._found}.class AS class{separator}{self._key_list()}, "
             f"{', '.join(f'{self._found}.{field} AS {field}' for field in fields)} "
-            f"FROM (SELECT {keys}{separator}{cell} AS {self._found} FROM {sides['ks4_old']} o FULL JOIN {sides['ks4_new']} n "
-            f"ON {' AND '.join(joins)} WHERE {changed})"
+            f"FROM (SELECT {keys}{separator}{cell} AS {self._found} FROM {sides['ks4_old']} o "
+            f"FULL JOIN {sides['ks4_new']} n ON {' AND '.join(joins)} WHERE {changed})"
         )
 
     def _numbered(self, side: str, apart: int, *, unique: bool) -> str:

@@ -1,7 +1,7 @@
 """``<name>.revisions``: what changed between each loaded version and the one before it, kept up to date.
 
-A pair of versions is compared once; it is compared again only when a version gets in between, a column is renamed, since
-rows stand under the newest names, or a compared table is replaced, since it may have told which columns are the same.
+A pair of versions is compared once; it is compared again only when a version gets in between, a column is renamed,
+since rows stand under the newest names, or a compared table is replaced, since its columns may have told others apart.
 ``catalogue.comparisons`` has a row per pair.
 """
 
@@ -118,9 +118,9 @@ def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Se
     keys = {
         column.name: ("VARCHAR", f"{str(column.role).capitalize()} column of the row.")
         for column in unified
-        if column.role is not Role.INDICATOR and column.name != FILE_VERSION
+        if set(column.roles.values()) != {Role.INDICATOR} and column.name != FILE_VERSION
     }
-    has_text = any(column.role is Role.INDICATOR and not column.is_numeric for column in unified)
+    has_text = any(Role.INDICATOR in column.roles.values() and not column.is_numeric for column in unified)
     wanted = _OWN | keys | _CELLS | (_TEXTS if has_text else {})
     table = qualified(schema, TABLE)
     found = connection.execute(
