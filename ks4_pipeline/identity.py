@@ -2,7 +2,7 @@
 
 A patch may rename a column while its id stays (contract §8.2); ids are unique only among filters and among indicators
 (§5.6). A column that was dropped and came back has a new id and the old name: it is the same column too, since no
-version has both; but a filter and an indicator of one name never are. Pure.
+version has both; but figures are never what tells rows apart, though the name may be one. Pure.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _unified(use: Mapping[VersionNumber, StoredColumn], taken: set[str]) -> Unif
 
 def _may_be_one(one: Mapping[VersionNumber, StoredColumn], other: Mapping[VersionNumber, StoredColumn]) -> bool:
     roles = {column.role for use in (one, other) for column in use.values()}
-    return one.keys().isdisjoint(other) and not {Role.FILTER, Role.INDICATOR} <= roles
+    return one.keys().isdisjoint(other) and (Role.INDICATOR not in roles or roles <= {Role.INDICATOR, Role.OTHER})
 
 
 def _newest(use: Mapping[VersionNumber, StoredColumn]) -> StoredColumn:

@@ -1,7 +1,7 @@
 """Words for people: on standard output what was asked for, on standard error what went wrong.
 
-Everything printed goes through :func:`printable`, so that no text of the API or of a file can move the cursor, colour the
-screen or forge a line. Colours and widths are for terminals only; a pipe gets plain text.
+Everything printed goes through :func:`printable`, so that no text of the API or of a file can move the cursor, colour
+the screen or forge a line. Colours and widths are for terminals only; a pipe gets plain text.
 """
 
 from __future__ import annotations

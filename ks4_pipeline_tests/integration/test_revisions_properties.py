@@ -1,8 +1,9 @@
 """Revisions, history and channels of any two versions: applied to the old version, revisions give the new one.
 
-Versions are made up by hypothesis with all that columns can do between two versions: come, go, swap names, change between
-figure and text, become a filter, be called what our own columns are called; with options relabelled in a circle, rows that
-share their key, empty keys, and no rows at all. What has to come out is worked out here by dictionaries alone.
+Versions are made up by hypothesis with all that columns can do between two versions: come, go, swap names, change
+between figure and text, become a filter, be called what our own columns are called; with options relabelled in a
+circle, rows that share their key, empty keys, and no rows at all. What has to come out is worked out here by
+dictionaries alone.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def store(connection: duckdb.DuckDBPyConnection, number: VersionNumber, made: Ma
             described.append((column.name, column.role, "VARCHAR", column.id))
         for row, target in zip(made.rows, values, strict=True):
             cell = row[place]
-            target += figure(str(cell)) if column.is_numeric else [cell]
+            target.extend(figure(str(cell)) if column.is_numeric else [cell])
     definitions = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" {kind}' for name, _, kind, _ in described)
     connection.execute(f"CREATE OR REPLACE TABLE {data_set}.{number.table} ({definitions})")
     for row in values:
@@ -193,7 +194,8 @@ NOTHING_IN_COMMON = tuple(
 FILTER_NOW_FIGURE = (
     Made((StoredColumn("x", Role.FILTER, False, "f1"), StoredColumn("y", Role.OTHER, False)),
          {"f1": {"1": "A", "2": "B", "3": "Total"}}, (("A", "p"), ("B", "p"))),
-    Made((StoredColumn("x", Role.INDICATOR, True, "i1"), StoredColumn("y", Role.OTHER, False)), {}, (("1", "p"), ("c", "q"))),
+    Made((StoredColumn("x", Role.INDICATOR, True, "i1"), StoredColumn("y", Role.OTHER, False)), {},
+         (("1", "p"), ("c", "q"))),
 )  # fmt: skip
 
 
@@ -342,10 +344,8 @@ def check_history(connection: duckdb.DuckDBPyConnection, old: Made, new: Made) -
     assert dict(counts) == {str(number): len(made.rows) for number, made in ((OLD, old), (NEW, new)) if made.rows}
     columns = {OLD: list(old.columns), NEW: list(new.columns)}
     for number, made, moment in ((OLD, old, "2026-01-01T12:00:00Z"), (NEW, new, "2026-01-03")):
-        parts = []
-        for column in unify(columns, reserved=("data_set_version", "published")):
-            if number in column.names:
-                parts.append((column.names[number], column))
+        unified = unify(columns, reserved=("data_set_version", "published"))
+        parts = [(column.names[number], column) for column in unified if number in column.names]
         selected = ", ".join(
             f"{quoted(c.name)}, {quoted(c.flag) if number in c.numeric_in else 'NULL'}" for _, c in parts
         )
