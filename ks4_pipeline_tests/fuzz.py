@@ -448,7 +448,8 @@ class Fuzzer:
         into_warehouse = rng.randrange(3) == 0
         match kind:
             case "data set":
-                summary = self._client.data_set(DATA_SET.id).model
+                asked = next((known for known in map(id_of, ("la", "text")) if known.encode() in body), DATA_SET.id)
+                summary = self._client.data_set(asked).model
                 same_json(summary, strictly(body))
                 self._list(summary, ())
             case "versions":

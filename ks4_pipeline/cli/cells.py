@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ks4_pipeline.warehouse.sql import IN_DIGITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -18,7 +20,6 @@ FORMULA = r"^[=+\-@\t\r]"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 """A text that is a plain number; a sign before it does no harm."""
 _FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER, re.ASCII)
-_IN_DIGITS = 2**63  # as in ks4_pipeline.warehouse.sql.figure_text
 
 
 def shown(value: object) -> str:
@@ -88,7 +89,7 @@ def _plain(value: object) -> str:
         case bool():
             return str(value).lower()
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < _IN_DIGITS else repr(value)
+            return str(int(value)) if value.is_integer() and abs(value) < IN_DIGITS else repr(value)
         case bytes():
             return value.hex()
         case list() | tuple() | dict():

@@ -30,13 +30,14 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     return name
 
 
-def figure_text(figure: str) -> str:
-    """A DOUBLE as the text a publisher writes: whole numbers in digits, without ``.0`` and without an exponent.
+IN_DIGITS = 2**63
+"""Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its
+published text again. What it does not hold exactly, no text gives back."""
 
-    Up to 2**63, since a file has its whole numbers in digits however large they are, and every one that a DOUBLE holds
-    exactly is given back so; what it does not hold exactly no text gives back.
-    """
-    whole = f"{figure} = trunc({figure}) AND abs({figure}) < {2**63}"
+
+def figure_text(figure: str) -> str:
+    """A DOUBLE as the text a publisher writes: whole numbers in digits, without ``.0`` and without an exponent."""
+    whole = f"{figure} = trunc({figure}) AND abs({figure}) < {IN_DIGITS}"
     return f"CASE WHEN {whole} THEN CAST(CAST({figure} AS BIGINT) AS VARCHAR) ELSE CAST({figure} AS VARCHAR) END"
 
 

@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 from ks4_pipeline.cli import app
 from ks4_pipeline.cli.cells import guarded
 from ks4_pipeline.ees.client import EesClient
+from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import ConfigurationError, Ks4Error, printable
 from ks4_pipeline.orchestration import metadata
 from ks4_pipeline.pipeline import Pipeline
@@ -338,6 +339,13 @@ def test_a_data_directory_of_any_name_is_just_a_folder(text: str, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_nul_in_the_data_directory_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
+    config = tmp_path / "ks4.toml"
+    config.write_text(f"data_dir = {json.dumps(NOT_SHOWN)}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"data_dir: .*cannot be a folder's name"):
+        load_settings({"KS4_CONFIG": str(config)})
+
+
 # --- what the server may say -----------------------------------------------------------------------------------------
 
 
@@ -368,6 +376,35 @@ def test_a_file_name_never_becomes_a_path(text: str, tmp_path: Path) -> None:
     assert report.exit_code == 1
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.name != "listing.json"]
     assert {path.name for path in tmp_path.iterdir()} == {"published", "data"}
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), id_of("another")])
+def test_an_answer_about_another_data_set_is_not_remembered(text: str, tmp_path: Path) -> None:
+    """Its id would stand in the list as last seen, which every command reads."""
+    data_set = describe(tmp_path / "published", "d", Edition("1.0", ROW))
+    body = json.dumps({"id": text, "title": "t", "status": "Published"}).encode()
+    with Sandbox(tmp_path / "published", middleware=[answering(data_set.id, 200, body)]) as sandbox:
+        report = load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
+    (outcome,) = report.outcomes
+    assert "the answer is about" in outcome.message
+    assert harmless(outcome.message)
+    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").rglob("listing.json"))
+
+
+def test_a_hostile_file_id_stays_in_the_path_of_the_publishers_page() -> None:
+    record = VersionRecord.model_validate(
+        {
+            "version": "1.0",
+            "type": "Major",
+            "status": "Published",
+            "totalResults": 1,
+            "file": {"id": TEXTS["html"] + "\n?#"},
+        }
+    )
+    url = metadata.of_record(record)["publisher's page"].url
+    assert re.fullmatch(
+        r"https://explore-education-statistics\.service\.gov\.uk/data-catalogue/data-set/[\w.%~-]+", url
+    )
 
 
 @pytest.mark.parametrize("status", [400, 503, 200])

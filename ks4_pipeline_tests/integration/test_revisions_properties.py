@@ -8,6 +8,7 @@ dictionaries alone.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from ks4_pipeline.audit import Seen, audit
+from ks4_pipeline.cli import difference
 from ks4_pipeline.columns import Role
 from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import history, long, revisions, schema
-from ks4_pipeline.warehouse.comparison import Comparison
+from ks4_pipeline.warehouse.comparison import Comparison, compare
 
 OLD, NEW = VersionNumber(1, 0), VersionNumber(1, 0, 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -227,6 +230,41 @@ def test_revisions_applied_to_the_old_version_give_the_new_one(
         assert cells == (len(new.rows) * sum(column.role is Role.INDICATOR for column in new.columns),)
     finally:
         connection.execute("ROLLBACK")
+
+
+@settings(max_examples=40)
+@example(old=CELL_IS_A_KEY, new=CELL_IS_A_KEY)
+@example(old=NOTHING_IN_COMMON[0], new=NOTHING_IN_COMMON[1])
+@given(old=versions(), new=versions())
+def test_any_difference_can_be_told_and_audited(
+    connection: duckdb.DuckDBPyConnection, capsys: pytest.CaptureFixture[str], old: Made, new: Made
+) -> None:
+    connection.execute("BEGIN")
+    try:
+        for number, made in ((OLD, old), (NEW, new)):
+            store(connection, number, made)
+        found = compare(connection, "d", OLD, NEW, revisions.names_of(history.stored_columns(connection, "d")))
+        told = difference._Difference("d", found, connection)
+        capsys.readouterr()
+        difference._print(told, 0)
+        shown = capsys.readouterr().out
+        difference._print_json(told)
+        document = json.loads(capsys.readouterr().out)
+        checks = audit(Seen(NEW, found.structure, found.counts, found.key_is_unique, found.imputed), found.structure)
+    finally:
+        connection.execute("ROLLBACK")
+    cells, by_indicator = document["rows"], document["summary"]["by_indicator"]
+    assert Counter(row["class"] for row in cells) == Counter({name: n for name, n in found.counts.items() if n})
+    assert sum(map(sum, (counts.values() for counts in by_indicator.values()))) == sum(
+        row["indicator"] is not None for row in cells
+    )
+    assert shown.startswith("d 1.0 -> 1.0.1: ")
+    assert all(str(item) in shown for item in found.structure)
+    by_name = {check.name: check for check in checks}
+    assert by_name["seen_was_announced"].passed
+    assert by_name["announced_was_seen"].passed
+    assert by_name["rows_kept"].affected == found.counts["removed"]
+    assert by_name["something_changed"].passed == bool(cells or found.structure)
 
 
 STEPS = st.lists(
