@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+IN_DIGITS = 2**63
+"""Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its
+published text again. What it does not hold exactly, no text gives back."""
+
 
 def identifier(name: str) -> str:
     """A name, quoted so that any text is safe as one."""
@@ -28,11 +32,6 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     while name.lower() in lowered:
         name += "_"
     return name
-
-
-IN_DIGITS = 2**63
-"""Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its
-published text again. What it does not hold exactly, no text gives back."""
 
 
 def figure_text(figure: str) -> str:
