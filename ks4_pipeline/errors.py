@@ -8,7 +8,13 @@ from __future__ import annotations
 
 
 class Ks4Error(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Its message may quote a server or a file, and ends up in terminals and logs: it is made :func:`printable`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class VersionNumberError(Ks4Error, ValueError):
@@ -28,3 +34,25 @@ class ConfigurationError(Ks4Error):
 def shown(text: str, limit: int = 60) -> str:
     """Foreign text made safe to print: escaped, and cut when it is long."""
     return repr(text if len(text) <= limit else f"{text[:limit]}…")
+
+
+def printable(text: str) -> str:
+    """A text with every character that is not to be seen written as its escape; line ends stay.
+
+    So no text of the API or of a file can move a cursor, colour a screen or turn a line round.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else " "
+        if character == "\N{NO-BREAK SPACE}"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """A text made printable and put on one line."""
+    return printable(" ".join(text.split("\n")))

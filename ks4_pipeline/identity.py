@@ -2,7 +2,7 @@
 
 A patch may rename a column while its id stays (contract §8.2); ids are unique only among filters and among indicators
 (§5.6). A column that was dropped and came back has a new id and the old name: it is the same column too, since no
-version has both; but a filter and an indicator of one name never are. Pure.
+version has both; but figures are never what tells rows apart, though the name may be one. Pure.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class UnifiedColumn:
         is_numeric: whether every version has it as a number; a text otherwise.
         names: its name in each version that has it.
         numeric_in: the versions that have it as a number, and so have a flag column for it.
+        roles: its role in each version that has it.
     """
 
     name: str
@@ -49,6 +50,26 @@ class UnifiedColumn:
     is_numeric: bool
     names: Mapping[VersionNumber, str]
     numeric_in: frozenset[VersionNumber]
+    roles: Mapping[VersionNumber, Role]
+
+    def among(self, *versions: VersionNumber) -> UnifiedColumn:
+        """The same column, under the same name, as some of its versions have it: what others make of it is left out.
+
+        What one of them describes it is what it is, since metadata leaves out filters with one option.
+        """
+        having = [version for version in versions if version in self.names]
+        roles = {self.roles[version] for version in having}
+        numeric_in = self.numeric_in.intersection(having)
+        return UnifiedColumn(
+            name=self.name,
+            role=next(
+                role for role in (Role.INDICATOR, Role.FILTER, Role.TIME, Role.GEOGRAPHY, Role.OTHER) if role in roles
+            ),
+            is_numeric=len(numeric_in) == len(having),
+            names={version: self.names[version] for version in having},
+            numeric_in=numeric_in,
+            roles={version: self.roles[version] for version in having},
+        )
 
     @property
     def has_flag(self) -> bool:
@@ -107,12 +128,13 @@ def _unified(use: Mapping[VersionNumber, StoredColumn], taken: set[str]) -> Unif
         is_numeric=len(numeric_in) == len(use),
         names={version: column.name for version, column in sorted(use.items())},
         numeric_in=numeric_in,
+        roles={version: column.role for version, column in sorted(use.items())},
     )
 
 
 def _may_be_one(one: Mapping[VersionNumber, StoredColumn], other: Mapping[VersionNumber, StoredColumn]) -> bool:
     roles = {column.role for use in (one, other) for column in use.values()}
-    return one.keys().isdisjoint(other) and not {Role.FILTER, Role.INDICATOR} <= roles
+    return one.keys().isdisjoint(other) and (Role.INDICATOR not in roles or roles <= {Role.INDICATOR, Role.OTHER})
 
 
 def _newest(use: Mapping[VersionNumber, StoredColumn]) -> StoredColumn:

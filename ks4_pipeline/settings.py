@@ -93,6 +93,12 @@ def _checked_webhook(text: str) -> str:
     return text.strip()
 
 
+def _checked_folder(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError(f"{str(path)!r} cannot be a folder's name")
+    return path
+
+
 class DataSet(BaseModel):
     """A followed data set: its short name and the publisher's id (lower case)."""
 
@@ -122,7 +128,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_url: Annotated[str, AfterValidator(_checked_url)] = DEFAULT_API_URL
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path, AfterValidator(_checked_folder)] = Path("data")
     data_sets: tuple[DataSet, ...] = Field(default=(DataSet(name=DEFAULT_NAME, id=DEFAULT_ID),), min_length=1)
     sensors: Literal["running", "stopped"] = "stopped"
     poll_minutes: Annotated[float, Field(gt=0, le=1440, allow_inf_nan=False)] = 15

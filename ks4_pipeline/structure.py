@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ks4_pipeline.errors import one_line
+
 
 class Kind(StrEnum):
     """What a structural change is about; the publisher's own words where it has one."""
@@ -54,8 +56,8 @@ class Item:
     codes: str = ""
 
     def __str__(self) -> str:
-        """For people: ``filter_options added: ethnicity_major: Unknown``."""
+        """For people, on one line whatever the names hold: ``filter_options added: ethnicity_major: Unknown``."""
         within = f"{self.within}: " if self.within else ""
         was = f" (was {self.was})" if self.was else ""
         codes = f" [{self.codes}]" if self.codes else ""
-        return f"{self.kind.replace('_', ' ')} {self.action}: {within}{self.name}{was}{codes}"
+        return one_line(f"{self.kind.replace('_', ' ')} {self.action}: {within}{self.name}{was}{codes}")

@@ -33,7 +33,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import httpx
@@ -66,7 +66,8 @@ _URL = "http://localhost/csv"
 _VERSION = VersionNumber(1, 0)
 _INTO_WAREHOUSE = 8  # one in so many inputs that were taken
 _SHARES = {
-    "csv": 34, "gzip": 11, "data set": 5, "versions": 10, "version": 8, "changes": 10, "meta": 12, "query": 7, "headers": 3,
+    "csv": 34, "gzip": 11, "headers": 3,
+    "data set": 5, "versions": 10, "version": 8, "changes": 10, "meta": 12, "query": 7,
 }  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def figure(cell: str) -> tuple[float | None, str | None]:
     raise HasFaultError(f"neither number nor marker: {cell!r:.80}")
 
 
-def same_json(model: object, raw: object, where: str = "answer") -> None:
+def same_json(model: object, raw: object, where: str = "answer") -> None:  # noqa: C901, PLR0912 - a case per type
     """Make sure that a model says what the JSON says, where it says anything; absent members have their defaults."""
     match model:
         case BaseModel():
@@ -234,13 +235,15 @@ def json_bodies(folder: Path) -> dict[str, list[bytes]]:
             folder,
             "d",
             Edition("1.0", rows("a,1,1", "b,2,2"), {"notes": "First *version*."}),
-            Edition("1.0.1", rows("a,1,1", "PRU,3,c"), {"renamed_options": [{"filter": "grp", "from": "b", "to": "PRU"}]}),
+            Edition("1.0.1", rows("a,1,1", "PRU,3,c"), {
+                "renamed_options": [{"filter": "grp", "from": "b", "to": "PRU"}]}),
             Edition("1.1", rows("a,1,1", "c,3,x").replace("score", "average"), {
                 "indicators": [INDICATORS[0], {**INDICATORS[1], "column": "average", "was": "score"}]}),
             Edition("2.0", rows("a,1,1"), {"status": "Withdrawn", "withdrawn": "2026-03-10T00:00:00Z"}),
         ),
         describe(folder, "la", Edition("1.0", str(la["csv"])), indicators=INDICATORS[:1]),
-        describe(folder, "text", Edition("1.0", rows("a,1,A*")), indicators=[INDICATORS[0], {**_TEXT, "column": "score"}]),
+        describe(folder, "text", Edition("1.0", rows("a,1,A*")), indicators=[
+            INDICATORS[0], {**_TEXT, "column": "score"}]),
     )  # fmt: skip
     found: dict[str, list[bytes]] = {}
     with Sandbox(folder) as sandbox, httpx.Client(base_url=f"{sandbox.url}/v1/data-sets") as http:
@@ -292,8 +295,8 @@ class Played:
             f"{kind:10} {self.ends[kind, 'taken']:7,} taken {self.ends[kind, 'refused']:7,} refused" for kind in kinds
         ]
         lines += [
-            f"FAILED {failure.kind}, --seed {self.seed} --only {failure.number}: {failure.why}\n    {failure.body[:600]!r}"
-            for failure in self.failures
+            f"FAILED {one.kind}, --seed {self.seed} --only {one.number}: {one.why}\n    {one.body[:600]!r}"
+            for one in self.failures
         ]
         lines.append(
             f"{total:,} inputs in {self.seconds:.1f} s (seed {self.seed}): {taken:,} taken, {total - taken:,} refused, "
@@ -320,7 +323,7 @@ class Fuzzer:
         self._held = ExitStack()
         self._server = _Server()
 
-    def __enter__(self) -> Fuzzer:
+    def __enter__(self) -> Self:
         memory = Path("/dev/shm")  # an input is flushed to disk four times, which is not what is tested here
         where = memory if memory.is_dir() else None
         self._folder = Path(self._held.enter_context(TemporaryDirectory(prefix="ks4-fuzz-", dir=where)))
@@ -385,7 +388,7 @@ class Fuzzer:
         body = mutations.spoilt(rng, rng.choice(self._json[kind]), self._json[kind], mutations.JSON)
         return body, lambda: self._take_json(rng, kind, body)
 
-    # --- CSV and gzip --------------------------------------------------------------------------------------------------
+    # --- CSV and gzip ------------------------------------------------------------------------------------------------
 
     def _take_csv(
         self, rng: Random, served: bytes, indicators: Sequence[Mapping[str, Any]], *, spoilt_gzip: bool
@@ -437,7 +440,7 @@ class Fuzzer:
         )
         return landing.Landed(folder, manifest)
 
-    # --- JSON ----------------------------------------------------------------------------------------------------------
+    # --- JSON --------------------------------------------------------------------------------------------------------
 
     def _take_json(self, rng: Random, kind: str, body: bytes) -> None:
         self._server.answer = httpx.Response(200, content=body)
@@ -445,7 +448,8 @@ class Fuzzer:
         into_warehouse = rng.randrange(3) == 0
         match kind:
             case "data set":
-                summary = self._client.data_set(DATA_SET.id).model
+                asked = next((known for known in map(id_of, ("la", "text")) if known.encode() in body), DATA_SET.id)
+                summary = self._client.data_set(asked).model
                 same_json(summary, strictly(body))
                 self._list(summary, ())
             case "versions":
@@ -480,7 +484,8 @@ class Fuzzer:
         self._connection.execute(f"DELETE FROM {schema.VERSIONS.qualified}")
         catalogue.replace_listing(self._connection, DATA_SET, listing, {}, now)
         found = self._connection.execute(
-            "SELECT version, status, published, withdrawn, notes, rows FROM catalogue.versions ORDER BY major, minor, patch"
+            "SELECT version, status, published, withdrawn, notes, rows FROM catalogue.versions "
+            "ORDER BY major, minor, patch"
         ).fetchall()
         wanted = [
             (str(v.version), v.status, v.published, v.withdrawn, v.notes, v.total_results)

@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ks4_pipeline.warehouse.sql import IN_DIGITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -18,7 +20,6 @@ FORMULA = r"^[=+\-@\t\r]"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 """A text that is a plain number; a sign before it does no harm."""
 _FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER, re.ASCII)
-_IN_DIGITS = 2**63  # as in ks4_pipeline.warehouse.sql.figure_text
 
 
 def shown(value: object) -> str:
@@ -60,8 +61,16 @@ def json_value(value: object) -> object:
 
 
 def document(content: Mapping[str, object] | Iterable[object]) -> str:
-    """A JSON document, indented, without ASCII escapes."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    """A JSON document, indented."""
+    return json_text(content, indent=2)
+
+
+def json_text(content: object, indent: int | None = None) -> str:
+    """JSON in which letters are themselves, and characters that are not to be seen are escapes."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _csv_cell(value: object) -> str:
@@ -80,7 +89,7 @@ def _plain(value: object) -> str:
         case bool():
             return str(value).lower()
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < _IN_DIGITS else repr(value)
+            return str(int(value)) if value.is_integer() and abs(value) < IN_DIGITS else repr(value)
         case bytes():
             return value.hex()
         case list() | tuple() | dict():

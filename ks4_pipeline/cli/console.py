@@ -1,7 +1,7 @@
 """Words for people: on standard output what was asked for, on standard error what went wrong.
 
-Everything printed goes through :func:`safe`, so that no text of the API or of a file can move the cursor, colour the
-screen or forge a line. Colours and widths are for terminals only; a pipe gets plain text.
+Everything printed goes through :func:`printable`, so that no text of the API or of a file can move the cursor, colour
+the screen or forge a line. Colours and widths are for terminals only; a pipe gets plain text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
+
+from ks4_pipeline.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,34 +50,15 @@ def width() -> int | None:
     return shutil.get_terminal_size().columns if is_terminal() else None
 
 
-def safe(text: str) -> str:
-    """A text with every character that is not to be seen written as its escape; line ends stay."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() or character == "\n"
-        else " "
-        if character == "\N{NO-BREAK SPACE}"
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
-def one_line(text: str) -> str:
-    """A text made safe and put on one line."""
-    return safe(" ".join(text.split("\n")))
-
-
 def say(text: str = "", style: str = "") -> None:
     """Print lines on standard output, as long as they are."""
-    console().print(Text(safe(text), style), soft_wrap=True)
+    console().print(Text(printable(text), style), soft_wrap=True)
 
 
 def say_wrapped(text: str, style: str = "", *, indent: int = 0) -> None:
     """Print prose: on a terminal broken between words to its width, in a pipe one line."""
     screen = console()
-    for line in Text(safe(text), style).wrap(screen, max(screen.width - indent, 20)):
+    for line in Text(printable(text), style).wrap(screen, max(screen.width - indent, 20)):
         line.rstrip()
         screen.print(Text(" " * indent).append(line), soft_wrap=True)
 
@@ -90,14 +73,19 @@ def say_lines(lines: Iterable[str], style: str = "") -> None:
         sys.stdout.writelines(line + "\n" for line in lines)
 
 
+def write(text: str) -> None:
+    """Write data on standard output: as it is for a file or a pipe, printable on a terminal."""
+    sys.stdout.write(printable(text) if is_terminal() else text)
+
+
 def warn(text: str) -> None:
     """Print a remark on standard error."""
-    console(sys.stderr).print(Text(safe(text), "yellow"), soft_wrap=True)
+    console(sys.stderr).print(Text(printable(text), "yellow"), soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Print what went wrong on standard error."""
-    console(sys.stderr).print(Text("Error: ", "bold red").append(safe(text), "default not bold"), soft_wrap=True)
+    console(sys.stderr).print(Text("Error: ", "bold red").append(printable(text), "default not bold"), soft_wrap=True)
 
 
 def command(environ: Mapping[str, object], *arguments: str) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ks4_pipeline import diagnosis
 from ks4_pipeline.cli.cells import document
-from ks4_pipeline.cli.console import console, one_line, say, say_wrapped
+from ks4_pipeline.cli.console import console, say, say_wrapped
 from ks4_pipeline.diagnosis import Diagnosis, Machine, State
-from ks4_pipeline.errors import ConfigurationError
+from ks4_pipeline.errors import ConfigurationError, one_line
 from ks4_pipeline.settings import config_path, load_settings
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from ks4_pipeline.cli.cells import document as json_document
 from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
-from ks4_pipeline.cli.console import safe, say_wrapped, size
+from ks4_pipeline.cli.console import say_wrapped, size
 from ks4_pipeline.cli.export import STANDARD_OUTPUT, beside, find
 from ks4_pipeline.dictionary.reading import read
+from ks4_pipeline.errors import printable
 from ks4_pipeline.warehouse.file import WarehouseFile
 
 if TYPE_CHECKING:
@@ -57,4 +58,4 @@ def _rendered(found: Dictionary, form: Format) -> str:
         from ks4_pipeline.dictionary.html import render
     else:
         from ks4_pipeline.dictionary.markdown import render
-    return safe(render(document(found)))
+    return printable(render(document(found)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ks4_pipeline import durable
 from ks4_pipeline.cli.cells import FORMULA, NUMBER, guarded
 from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
-from ks4_pipeline.cli.console import counted, say_wrapped, size
+from ks4_pipeline.cli.console import counted, is_terminal, say_wrapped, size, write
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.file import WarehouseFile
@@ -130,8 +130,13 @@ def beside(target: str) -> Iterator[Path]:
         with TemporaryDirectory(prefix="ks4-export-") as folder:
             part = Path(folder) / "part"
             yield part
-            with part.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
+            if is_terminal():
+                with part.open(encoding="utf-8", newline="") as lines:
+                    for line in lines:
+                        write(line)
+            else:
+                with part.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
         return
     path = Path(target)
     if path.is_dir():

@@ -10,9 +10,9 @@ import tomlkit
 from pydantic import ValidationError
 
 from ks4_pipeline import durable
-from ks4_pipeline.cli.console import command, one_line, say, say_wrapped, warn
+from ks4_pipeline.cli.console import command, say, say_wrapped, warn
 from ks4_pipeline.ees.client import EesClient
-from ks4_pipeline.errors import ConfigurationError
+from ks4_pipeline.errors import ConfigurationError, one_line
 from ks4_pipeline.landing import Landing
 from ks4_pipeline.settings import DataSet, Settings, config_path, load_settings
 

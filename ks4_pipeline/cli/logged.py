@@ -17,6 +17,7 @@ class _Shown(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        from ks4_pipeline.cli.console import one_line, warn
+        from ks4_pipeline.cli.console import warn
+        from ks4_pipeline.errors import one_line
 
         warn(one_line(record.getMessage()))

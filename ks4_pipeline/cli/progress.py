@@ -6,7 +6,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ks4_pipeline.cli.console import console, counted, is_terminal, safe, say, size
+from ks4_pipeline.cli.console import console, counted, is_terminal, say, size
+from ks4_pipeline.errors import printable
 from ks4_pipeline.run import Outcome, Reporter, VersionOutcome
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class BarReporter(Reporter):
     def _line(self, text: str, style: str = "") -> None:
         from rich.text import Text
 
-        self._progress.console.print(Text(safe(text), style), soft_wrap=True)
+        self._progress.console.print(Text(printable(text), style), soft_wrap=True)
 
     def _show(self, description: str, state: str, completed: int, total: int | None) -> None:
         if self._task is None:

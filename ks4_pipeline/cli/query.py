@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
-from ks4_pipeline.cli.cells import csv_line, json_value, shown
+from ks4_pipeline.cli.cells import csv_line, json_text, json_value, shown
 from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
-from ks4_pipeline.cli.console import command, counted, say, say_lines, warn, width
+from ks4_pipeline.cli.console import command, counted, say, say_lines, warn, width, write
 from ks4_pipeline.cli.tables import Align, Column, TextTable
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.warehouse.sql import literal
@@ -219,9 +218,9 @@ def _print_table(answer: Answer, limit: int) -> None:
 
 
 def _print_csv(answer: Answer) -> None:
-    sys.stdout.write(csv_line(name for name, _ in answer.columns) + "\n")
+    write(csv_line(name for name, _ in answer.columns) + "\n")
     for chunk in answer.chunks():
-        sys.stdout.writelines(csv_line(row) + "\n" for row in chunk)
+        write("".join(csv_line(row) + "\n" for row in chunk))
 
 
 def _print_json(answer: Answer) -> None:
@@ -235,7 +234,7 @@ def _print_json(answer: Answer) -> None:
     for chunk in answer.chunks():
         for row in chunk:
             values = {name: json_value(value) for name, value in zip(names, row, strict=True)}
-            sys.stdout.write(before + json.dumps(values, ensure_ascii=False, allow_nan=False))
+            sys.stdout.write(before + json_text(values))
             before = ",\n"
     sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ks4_pipeline.cli.cells import document
 from ks4_pipeline.cli.choosing import settings_for_reading
-from ks4_pipeline.cli.console import console, counted, is_terminal, one_line, say, say_lines, say_wrapped, size, width
+from ks4_pipeline.cli.console import console, counted, is_terminal, say, say_lines, say_wrapped, size, width
 from ks4_pipeline.cli.holdings import HeldDataSet, HeldVersion, Holdings, read
 from ks4_pipeline.cli.tables import Align, Column, TextTable
+from ks4_pipeline.errors import one_line
 from ks4_pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from ks4_pipeline.cli.console import safe
+from ks4_pipeline.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,7 +109,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _single(text: str) -> str:
-    return safe(text).replace("\n", "\\n")
+    return printable(text).replace("\n", "\\n")
 
 
 def _aligned(column: Column, cells: list[str]) -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ks4_pipeline.cli.cells import document
 from ks4_pipeline.cli.choosing import settings_for_reading
-from ks4_pipeline.cli.console import complain, console, counted, is_terminal, safe, say, say_wrapped
-from ks4_pipeline.errors import ConfigurationError
+from ks4_pipeline.cli.console import complain, console, counted, is_terminal, say, say_wrapped
+from ks4_pipeline.errors import ConfigurationError, printable
 from ks4_pipeline.integrity import Watcher, known_names
 from ks4_pipeline.integrity import verify as verify_all
 from ks4_pipeline.pipeline import Pipeline
@@ -104,7 +104,7 @@ class _Bars(Watcher):
         from rich.text import Text
 
         style = "red" if verified.findings else "green"
-        self._progress.console.print(Text(safe(_line(verified)), style), soft_wrap=True)
+        self._progress.console.print(Text(printable(_line(verified)), style), soft_wrap=True)
 
 
 def _line(verified: VerifiedVersion) -> str:

@@ -34,6 +34,7 @@ from ks4_pipeline.ees.limits import Limits
 from ks4_pipeline.ees.models import Changes, DataSetSummary, EesModel, Meta, Page, VersionRecord
 from ks4_pipeline.ees.pace import Pace
 from ks4_pipeline.ees.retrying import RetryPolicy
+from ks4_pipeline.errors import shown
 from ks4_pipeline.versions import VersionNumber
 
 USER_AGENT = f"ks4_pipeline/{__version__} (DfE explore education statistics to DuckDB)"
@@ -134,8 +135,18 @@ class EesClient:
         self._until = self._policy.clock() + in_all_seconds
 
     def data_set(self, data_set_id: str) -> Served[DataSetSummary]:
-        """The data set's title, summary, status and the version published last."""
-        return self._get(f"/data-sets/{data_set_id}", DataSetSummary)
+        """The data set's title, summary, status and the version published last.
+
+        Raises:
+            EesAnswerError: when the answer is about another one.
+        """
+        path = f"/data-sets/{data_set_id}"
+        served = self._get(path, DataSetSummary)
+        if served.model.id != data_set_id:
+            raise EesAnswerError(
+                self._url(path), f"asked for this data set, and the answer is about {shown(served.model.id)}."
+            )
+        return served
 
     def versions(self, data_set_id: str) -> tuple[VersionRecord, ...]:
         """Every version the publisher lists, oldest number first; withdrawn and deprecated ones are ordinary members.

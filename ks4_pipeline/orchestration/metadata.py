@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 import polars as pl
@@ -50,7 +51,7 @@ def of_record(record: VersionRecord) -> Metadata:
     if record.published:
         found["published"] = dg.MetadataValue.timestamp(record.published)
     if record.file:
-        found["publisher's page"] = dg.MetadataValue.url(f"{_CATALOGUE}/{record.file.id}")
+        found["publisher's page"] = dg.MetadataValue.url(f"{_CATALOGUE}/{quote(record.file.id, safe='')}")
     return found
 
 

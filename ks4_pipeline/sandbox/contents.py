@@ -107,6 +107,8 @@ def _read_with_polars(path: Path, filter_columns: Sequence[str]) -> Contents:
         path, infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True, glob=False, low_memory=True
     )
     header = tuple(frame.collect_schema().names())
+    if any('"' in name for name in header):
+        return _read_with_csv(path, filter_columns)  # polars leaves doubled quotes in names as they are
     groups = _groups(header, filter_columns)
     needed = sorted({column for group in groups for column in group})
     distinct = _Distinct(groups)

@@ -77,7 +77,7 @@ def compare(
         new: the later version.
         unified: the columns of these versions, and perhaps of others, with the names to use.
     """
-    names = [column for column in unified if old in column.names or new in column.names]
+    names = [column.among(old, new) for column in unified if old in column.names or new in column.names]
     return _Pair(connection, schema, old, new, names).compare()
 
 

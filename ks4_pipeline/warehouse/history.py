@@ -100,10 +100,13 @@ def _branch(
 
 
 def _is_as_unified(columns: Sequence[UnifiedColumn], version: VersionNumber, own: Sequence[StoredColumn]) -> bool:
-    """Whether a version's table has just the unified columns, in their order."""
+    """Whether a version's table has just the unified columns, in their order, each under its own name.
+
+    Two columns may have changed names with each other: then the names are the same, and mean others.
+    """
     return [(column.name, column.is_numeric) for column in own] == [
         (column.name, column.is_numeric) for column in columns
-    ] and all(version in column.names and column.has_flag == column.is_numeric for column in columns)
+    ] and all(column.names.get(version) == column.name and column.has_flag == column.is_numeric for column in columns)
 
 
 def select_list(column: UnifiedColumn, version: VersionNumber) -> list[str]:

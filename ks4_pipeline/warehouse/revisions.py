@@ -1,8 +1,8 @@
 """``<name>.revisions``: what changed between each loaded version and the one before it, kept up to date.
 
 A pair of versions is compared once; it is compared again only when one of its tables is replaced, a version gets in
-between, or a column gets another name or kind, since rows stand under the newest names. What stands here never depends
-on the order in which versions were loaded. ``catalogue.comparisons`` has a row per pair.
+between, or a column gets another name, since rows stand under the newest names. What stands here never depends on the
+order in which versions were loaded. ``catalogue.comparisons`` has a row per pair.
 """
 
 from __future__ import annotations
@@ -109,19 +109,15 @@ def _columns_moved(
     done: Collection[Pair],
     replaced: Collection[VersionNumber],
 ) -> bool:
-    """Whether what was compared would be compared otherwise now: under other names, or as another kind of column."""
+    """Whether what was compared would be compared under other names now."""
     compared = {version: columns_before[version] for pair in done for version in pair if version in columns_before}
     now = {(version, name): column for column in unified for version, name in column.names.items()}
     return any(
-        _as_compared(now[version, name]) != _as_compared(column)
+        now[version, name].name != column.name
         for column in names_of(compared)
         for version, name in column.names.items()
         if version not in replaced
     )
-
-
-def _as_compared(column: UnifiedColumn) -> tuple[object, ...]:
-    return column.name, column.role, column.is_numeric
 
 
 def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn]) -> None:
@@ -129,9 +125,9 @@ def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Se
 
     Its columns are described by the newest version.
     """
-    of_rows = [column for column in unified if column.role is not Role.INDICATOR and column.name != FILE_VERSION]
+    of_rows = [c for c in unified if set(c.roles.values()) != {Role.INDICATOR} and c.name != FILE_VERSION]
     keys = {name: ("VARCHAR", text) for name, text in Comments.of_newest(connection, schema, of_rows).items()}
-    has_text = any(column.role is Role.INDICATOR and not column.is_numeric for column in unified)
+    has_text = any(Role.INDICATOR in column.roles.values() and not column.is_numeric for column in unified)
     wanted = _OWN | keys | _CELLS | (_TEXTS if has_text else {})
     table = qualified(schema, TABLE)
     present = dict(

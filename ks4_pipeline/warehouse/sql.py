@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+IN_DIGITS = 2**63
+"""Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its
+published text again. What it does not hold exactly, no text gives back."""
+
 
 def identifier(name: str) -> str:
     """A name, quoted so that any text is safe as one."""
@@ -31,12 +35,8 @@ def free_name(name: str, taken: Iterable[str]) -> str:
 
 
 def figure_text(figure: str) -> str:
-    """A DOUBLE as the text a publisher writes: whole numbers in digits, without ``.0`` and without an exponent.
-
-    Up to 2**63, since a file has its whole numbers in digits however large they are, and every one that a DOUBLE holds
-    exactly is given back so; what it does not hold exactly no text gives back.
-    """
-    whole = f"{figure} = trunc({figure}) AND abs({figure}) < {2**63}"
+    """A DOUBLE as the text a publisher writes: whole numbers in digits, without ``.0`` and without an exponent."""
+    whole = f"{figure} = trunc({figure}) AND abs({figure}) < {IN_DIGITS}"
     return f"CASE WHEN {whole} THEN CAST(CAST({figure} AS BIGINT) AS VARCHAR) ELSE CAST({figure} AS VARCHAR) END"
 
 

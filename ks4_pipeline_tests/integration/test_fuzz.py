@@ -1,4 +1,4 @@
-"""Ten thousand spoilt inputs: half of them the same in each run, half of them new ones; and the fuzzer sees what it must."""
+"""Ten thousand spoilt inputs, half of them the same in each run, half of them new; and the fuzzer sees what it must."""
 
 from __future__ import annotations
 

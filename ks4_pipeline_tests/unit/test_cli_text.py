@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ks4_pipeline.cli.cells import csv_line, guarded, json_value, shown
-from ks4_pipeline.cli.console import command, counted, one_line, safe, size
+from ks4_pipeline.cli.console import command, counted, size
 from ks4_pipeline.cli.following import with_data_set
 from ks4_pipeline.cli.tables import Align, Column, TextTable
-from ks4_pipeline.errors import ConfigurationError
+from ks4_pipeline.errors import ConfigurationError, one_line, printable
 from ks4_pipeline.settings import DEFAULT_ID, DataSet, Settings
 
 OTHER = DataSet(name="other", id="11111111-1111-1111-1111-111111111111")
@@ -28,17 +28,17 @@ OTHER = DataSet(name="other", id="11111111-1111-1111-1111-111111111111")
 
 @given(st.text())
 def test_what_is_printed_holds_no_character_that_could_move_the_cursor(text: str) -> None:
-    assert all(character.isprintable() or character == "\n" for character in safe(text))
+    assert all(character.isprintable() or character == "\n" for character in printable(text))
     assert "\n" not in one_line(text)
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S"))))
 def test_ordinary_text_is_printed_as_it_is(text: str) -> None:
-    assert safe(text) == text
+    assert printable(text) == text
 
 
 def test_escape_sequences_and_text_direction_marks_are_shown_and_not_obeyed() -> None:
-    assert safe("\x1b[31mred\x07 \u202eabc\r\tx\nnext") == "\\x1b[31mred\\x07 \\u202eabc\\r\\tx\nnext"
+    assert printable("\x1b[31mred\x07 \u202eabc\r\tx\nnext") == "\\x1b[31mred\\x07 \\u202eabc\\r\\tx\nnext"
 
 
 @pytest.mark.parametrize(

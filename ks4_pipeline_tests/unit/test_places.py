@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ks4_pipeline.places import LevelPlaces, Place, cells_of
 
@@ -54,3 +56,31 @@ def test_each_change_is_said_once_and_places_with_empty_cells_are_not_said_to_co
         "location options changed: Local authority: Somerset [E06000066 933, was E10000027 933]",
         "location options added: Local authority: Bath [E06000022 800]",
     ]
+
+
+CELL = st.sampled_from(["1", "2", "3", None])
+PLACES = st.sets(st.tuples(CELL, CELL, CELL), max_size=6)
+IDS = st.dictionaries(st.tuples(CELL, CELL, CELL), st.sampled_from(["p", "q", "r"]), max_size=6)
+
+
+@given(PLACES, PLACES, IDS, IDS)
+def test_every_place_is_told_once_and_no_two_become_one(
+    before: set[Place], after: set[Place], ids_before: dict[Place, str], ids_after: dict[Place, str]
+) -> None:
+    places = level(before, after, (ids_before, ids_after))
+    matched = places.matched()
+    assert matched.keys() <= before - after
+    assert set(matched.values()) <= after - before  # so that to rename one after the other is to rename all at once
+    assert len(set(matched.values())) == len(matched)
+    whole = {place for place in (before ^ after) - matched.keys() - set(matched.values()) if all(place)}
+    assert len(places.items("Local authority", matched)) == len(matched) + len(whole)
+
+
+def test_codes_that_go_round_in_a_circle_keep_their_places() -> None:
+    """North takes South's code, South East's, East North's."""
+    names, codes = ("North", "South", "East"), ("E1", "E2", "E3")
+    before = {(code, "0", name) for name, code in zip(names, codes, strict=True)}
+    after = {(code, "0", name) for name, code in zip(names, (*codes[1:], codes[0]), strict=True)}
+    matched = level(before, after).matched()
+    assert {was[2]: now[2] for was, now in matched.items()} == {name: name for name in names}
+    assert {was[0]: now[0] for was, now in matched.items()} == {"E1": "E2", "E2": "E3", "E3": "E1"}
