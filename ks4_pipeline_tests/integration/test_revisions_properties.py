@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -233,7 +233,7 @@ def test_revisions_applied_to_the_old_version_give_the_new_one(
             store(connection, number, made)
         columns = history.stored_columns(connection, "d")
         assert columns == {OLD: list(old.columns), NEW: list(new.columns)}
-        (found,) = revisions.update(connection, "d", columns, [OLD, NEW], NOW)
+        (found,) = revisions.update(connection, "d", columns, {}, replaced=[OLD, NEW], compared_at=NOW)
         unified = revisions.names_of(columns)
         check_revisions(connection, found, old, new, unified)
         history.create(connection, "d", columns)
@@ -312,13 +312,14 @@ def test_revisions_kept_up_to_date_are_those_made_anew(
     connection.execute("BEGIN")
     try:
         connection.execute("CREATE SCHEMA kept; CREATE SCHEMA anew")
+        columns: Mapping[VersionNumber, Sequence[StoredColumn]] = {}
         for number, made in steps:
             store(connection, number, made, "kept")
-            columns = history.stored_columns(connection, "kept")
-            revisions.update(connection, "kept", columns, [number], NOW)
+            before, columns = columns, history.stored_columns(connection, "kept")
+            revisions.update(connection, "kept", columns, before, replaced=[number], compared_at=NOW)
         for number, made in dict(steps).items():
             store(connection, number, made, "anew")
-        revisions.update(connection, "anew", columns, list(columns), NOW)
+        revisions.update(connection, "anew", columns, {}, replaced=list(columns), compared_at=NOW)
         for table in ("{}.revisions", "(SELECT * EXCLUDE (data_set) FROM catalogue.comparisons WHERE data_set = '{}')"):
             found = []
             for name in ("kept", "anew"):
