@@ -181,14 +181,53 @@ LOADS = Table(
 )
 CHECKS = Table(
     "checks",
-    "One row per check of each loaded version.",
+    "One row per check that applies to each loaded version.",
     _VERSION
     | {
         "check_name": ("VARCHAR", "Name of the check."),
+        "family": (
+            "VARCHAR",
+            "file: what any data set must be; measure: what its measures must be; own: of the configuration; promise: "
+            "whether the version is what its number and the publisher's change log say.",
+        ),
         "severity": ("VARCHAR", "error: something is wrong; warn: worth a look."),
         "passed": ("BOOLEAN", "Whether it holds."),
         "affected": ("BIGINT", "Rows or cells it does not hold for."),
         "detail": ("VARCHAR", "What was found."),
+        "asserts": ("VARCHAR", "What the check asserts."),
+        "source": ("VARCHAR", "Where it comes from."),
+        "examples": (
+            "JSON",
+            'The first findings, an array of {"key": {column: text}, "values": {name: text}}; NULL: none.',
+        ),
+        "basis": (
+            "VARCHAR",
+            "Fingerprint of the rules and of the bytes of this version and of the one before it; where it is another "
+            "one now, the next edition brings new results. NULL for promises.",
+        ),
+    },
+)
+NOTES = Table(
+    "notes",
+    "What to know before figures are quoted or compared. A note is about every figure that agrees with all of its "
+    "columns from indicator to filter_option that are not NULL; <name>.observation_notes has them figure by figure.",
+    _DATA_SET
+    | {
+        "kind": (
+            "VARCHAR",
+            "break, not_comparable, not_published, coverage, overlap, restated, rounding, or a word of your own.",
+        ),
+        "comparable": ("BOOLEAN", "false: do not compare these figures with those of other periods."),
+        "indicator": ("VARCHAR", "The column, under its newest name; NULL: all."),
+        "time_period": ("VARCHAR", "As in the column time_period; NULL: all."),
+        "geographic_level": ("VARCHAR", "As in the column geographic_level; NULL: all."),
+        "location_code": ("VARCHAR", "Code of the place, in any code column of the level; NULL: all."),
+        "location": ("VARCHAR", "Its name."),
+        "filter_column": ("VARCHAR", "The filter that filter_option belongs to; NULL: all rows."),
+        "filter_option": ("VARCHAR", "As in the filter's column."),
+        "version": ("VARCHAR", "restated: the version that did it; else NULL."),
+        "text": ("VARCHAR", "The note."),
+        "source": ("VARCHAR", "Who says so."),
     },
 )
 COMPARISONS = Table(
@@ -223,6 +262,7 @@ TABLES = (
     LOADS,
     CHECKS,
     COMPARISONS,
+    NOTES,
 )
 OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECKS)
 """The tables whose rows describe one loaded version."""
