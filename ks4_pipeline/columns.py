@@ -16,6 +16,8 @@ from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.faults import Fault, Faults
 
 FLAG_SUFFIX = "_flag"
+TOTALS = ("total", "all pupils", "all")
+"""What the publisher calls the option of a filter that stands for all the others together, in lower case."""
 _TIME = frozenset({"time_period", "time_identifier"})
 _GEOGRAPHY = frozenset({"geographic_level"}).union(*(level.columns for level in GEOGRAPHIC_LEVELS))
 

@@ -6,7 +6,8 @@ Each takes what the last one left on disk and may be run again. The command line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,12 +16,15 @@ from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.landing import Landed, Landing, LandingError, Listing, Progress, Refetched, Refusal
+from ks4_pipeline.notes import Note, as_note
 from ks4_pipeline.observations import Observations, ObservationsStore
+from ks4_pipeline.quality.book import basis_of, rules_in_force
+from ks4_pipeline.quality.judging import Judgement, judge, refuse_errors
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import Addition, Attempt, publish
+from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish
 from ks4_pipeline.warehouse.file import WarehouseFile
-from ks4_pipeline.warehouse.reading import InForce, count_rows, loaded_versions
+from ks4_pipeline.warehouse.reading import InForce, count_rows, judged_on, loaded_versions
 
 
 class NotLandedError(Ks4Error):
@@ -106,7 +110,8 @@ class Pipeline:
         moved = poll.moved(listing, self.in_force().get(data_set.name, {})) if listing else []
         if listing and moved:
             warehouse = WarehouseFile(self.settings.warehouse, wait_seconds=wait_seconds)
-            publish(warehouse, [Addition(data_set, listing)], [], self._clock(), newest=self.landing.listing)
+            addition = Addition(data_set, listing, notes=self.notes(data_set))
+            publish(warehouse, [addition], [], self._clock(), newest=self.landing.listing)
         return moved
 
     def land(
@@ -115,17 +120,40 @@ class Pipeline:
         """Bring a version here, unless it is here already: see :meth:`ks4_pipeline.landing.Landing.fetch`."""
         return self.landing.fetch(client, data_set, version, on_progress)
 
-    def observe(self, data_set: DataSet, landed: Landed) -> Observations:
-        """Type a landed version; one that is refused is set aside, so that the next attempt fetches it anew.
+    def observe(self, data_set: DataSet, landed: Landed) -> Finished:
+        """Type and judge a landed version; one that is refused is set aside, and the next attempt fetches it anew.
 
         Raises:
-            RefusedVersionError: when its content cannot be trusted.
+            RefusedVersionError: when its content cannot be trusted, or breaks a rule of severity error.
         """
         try:
-            return self.observations.make(data_set, landed)
+            return self.finish(data_set, landed)
         except RefusedVersionError as error:
             self.landing.refuse(data_set, landed, str(error))
+            self.observations.remove(data_set, landed.version)
             raise
+
+    def finish(self, data_set: DataSet, landed: Landed) -> Finished:
+        """A landed version typed and judged, whatever of it has been done before.
+
+        Raises:
+            RefusedVersionError: as for :meth:`observe`; the landing stays where it is.
+        """
+        observations = self.observations.make(data_set, landed)
+        judgement = self.judge(data_set, landed, observations)
+        refuse_errors(f"{data_set.name} {landed.version}", judgement)
+        return Finished(landed, observations, judgement)
+
+    def judge(self, data_set: DataSet, landed: Landed, observations: Observations) -> Judgement:
+        """What the rules in force say of a version, by the version that landed before it."""
+        configured = self.settings.rules
+        before = self._before(data_set, landed.version)
+        previous = None
+        if before is not None:
+            with suppress(RefusedVersionError, LandingError):  # then there is nothing to compare with
+                previous = self.observations.make(data_set, before)
+        basis = self._basis(data_set, landed, before if previous else None)
+        return judge(observations, previous, rules_in_force(configured, data_set.name), basis)
 
     def publish(self, data_set: DataSet, versions: Iterable[VersionNumber]) -> None:
         """Publish an edition with versions that have landed and been typed, and the list as last seen.
@@ -140,9 +168,34 @@ class Pipeline:
         now = self._clock()
         attempts = [
             Attempt(data_set.name, landed.version, now, now, "loaded", rows=observations.facts.rows)
-            for landed, observations in finished
+            for landed, observations, _ in finished
         ]
-        publish(self.warehouse, [Addition(data_set, listing, finished)], attempts, now, newest=self.landing.listing)
+        addition = self.addition(data_set, listing, finished)
+        publish(self.warehouse, [addition], attempts, now, newest=self.landing.listing)
+
+    def addition(self, data_set: DataSet, listing: Listing, finished: Sequence[Finished]) -> Addition:
+        """What the next edition has to say of a data set: these versions, and new judgements of those in force.
+
+        A version in force is judged anew when rules, or the version before it, are others than they were. It keeps its
+        table whatever comes.
+        """
+        new = {landed.version for landed, *_ in finished}
+        rejudged = {}
+        for version, basis in judged_on(self.warehouse, data_set.name).items():
+            with suppress(LandingError, RefusedVersionError):  # its landing is damaged or gone: what was said stays
+                landed = None if version in new else self.landing.get(data_set, version)
+                if landed and basis != self._basis(data_set, landed, self._before(data_set, version)):
+                    observations = self.observations.make(data_set, landed)
+                    rejudged[version] = self.judge(data_set, landed, observations)
+        return Addition(data_set, listing, finished, rejudged, self.notes(data_set))
+
+    def notes(self, data_set: DataSet) -> tuple[Note, ...]:
+        """The configuration's notes on a data set."""
+        return tuple(
+            as_note(setting)
+            for setting in self.settings.notes
+            if setting.data_sets is None or data_set.name in setting.data_sets
+        )
 
     def refetch(
         self, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress | None = None
@@ -178,9 +231,9 @@ class Pipeline:
                 )
         else:
             landed = self._accept(data_set, candidate)
-        observations = self.observations.make(data_set, landed)
+        finished = self.finish(data_set, landed)
         self.publish(data_set, [version])
-        return observations
+        return finished.observations
 
     def in_force(self) -> dict[str, dict[VersionNumber, InForce]]:
         """By data set, the versions with a table in the published warehouse."""
@@ -236,7 +289,7 @@ class Pipeline:
     def _accept(self, data_set: DataSet, candidate: Landed) -> Landed:
         """Make sure that the candidate can be typed before it takes the place of what is in force."""
         try:
-            self.observations.make(data_set, candidate)
+            self.finish(data_set, candidate)
         except RefusedVersionError:
             in_force = self.landing.get(data_set, candidate.version)
             if in_force:
@@ -244,9 +297,23 @@ class Pipeline:
             raise
         return self.landing.accept(data_set, candidate)
 
-    def _finished(self, data_set: DataSet, version: VersionNumber) -> tuple[Landed, Observations]:
+    def _before(self, data_set: DataSet, version: VersionNumber) -> Landed | None:
+        """The version that landed before another, by number; None when there is none, or it cannot be read."""
+        earlier = [other for other in self.landing.versions(data_set) if other < version]
+        with suppress(LandingError):
+            return self.landing.get(data_set, earlier[-1]) if earlier else None
+        return None
+
+    def _basis(self, data_set: DataSet, landed: Landed, before: Landed | None) -> str:
+        """What a judgement of a version, compared with the one before it, is based on now."""
+        fingerprint = before.manifest.csv.sha256 if before else None
+        return basis_of(self.settings.rules, data_set.name, landed.manifest.csv.sha256, fingerprint)
+
+    def _finished(self, data_set: DataSet, version: VersionNumber) -> Finished:
         landed = self.landed(data_set, version)
         observations = self.observations.get(data_set, landed)
         if observations is None:
             raise NotLandedError(f"{data_set.name} {version} has no observations; run the observations step first.")
-        return landed, observations
+        judgement = self.judge(data_set, landed, observations)
+        refuse_errors(f"{data_set.name} {version}", judgement)
+        return Finished(landed, observations, judgement)

@@ -21,10 +21,8 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import Addition, Attempt, publish, refuse_foreign
+from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish, refuse_foreign
 from ks4_pipeline.warehouse.reading import InForce
-
-Finished = tuple[Landed, Observations]
 
 
 class Outcome(StrEnum):
@@ -141,7 +139,7 @@ def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunRepor
     for data_set, listing in pipeline.landing.data_sets():
         versions = pipeline.landing.versions(data_set)
         this.reporter.looked(data_set, listing, versions)
-        additions.append(Addition(data_set, listing, this.reload(data_set, versions)))
+        additions.append(Addition(data_set, listing, this.reload(data_set, versions), notes=pipeline.notes(data_set)))
     if this.report.exit_code == 0:
         this.publish(additions, anew=True)
     return this.report
@@ -180,7 +178,8 @@ class _Run:
         missing = [version for version in poll.missing(listing, in_force) if only is None or version in only]
         self.reporter.looked(data_set, listing, missing)
         loaded = self._load(client, data_set, missing)
-        return [Addition(data_set, listing, loaded)] if loaded or poll.moved(listing, in_force) else []
+        has_news = loaded or poll.moved(listing, in_force)
+        return [self._pipeline.addition(data_set, listing, loaded)] if has_news else []
 
     def reload(self, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:
         """Observations of landed versions; what cannot be loaded stays where it is."""
@@ -189,13 +188,12 @@ class _Run:
             started_at = self._pipeline.now()
             self.reporter.typing(data_set, version)
             try:
-                landed = self._pipeline.landed(data_set, version)
-                observations = self._pipeline.observations.make(data_set, landed)
+                finished = self._pipeline.finish(data_set, self._pipeline.landed(data_set, version))
             except Ks4Error as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
-                self._succeed(data_set, started_at, observations)
-                loaded.append((landed, observations))
+                self._succeed(data_set, started_at, finished.observations)
+                loaded.append(finished)
         return loaded
 
     def publish(self, additions: Sequence[Addition], *, anew: bool = False) -> None:
@@ -219,14 +217,14 @@ class _Run:
             try:
                 landed = self._land(client, data_set, version)
                 self.reporter.typing(data_set, version)
-                observations = self._pipeline.observe(data_set, landed)
+                finished = self._pipeline.observe(data_set, landed)
             except RefusedVersionError as error:
                 self._fail(data_set, version, started_at, Outcome.REFUSED, error)
             except (EesError, LandingError) as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
-                self._succeed(data_set, started_at, observations)
-                loaded.append((landed, observations))
+                self._succeed(data_set, started_at, finished.observations)
+                loaded.append(finished)
         return loaded
 
     def _land(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Landed:

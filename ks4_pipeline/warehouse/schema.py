@@ -185,11 +185,7 @@ CHECKS = Table(
     _VERSION
     | {
         "check_name": ("VARCHAR", "Name of the check."),
-        "family": (
-            "VARCHAR",
-            "file: what any data set must be; measure: what its measures must be; own: of the configuration; promise: "
-            "whether the version is what its number and the publisher's change log say.",
-        ),
+        "family": ("VARCHAR", "file, measure, own (of the configuration), promise (of its number and change log)."),
         "severity": ("VARCHAR", "error: something is wrong; warn: worth a look."),
         "passed": ("BOOLEAN", "Whether it holds."),
         "affected": ("BIGINT", "Rows or cells it does not hold for."),
@@ -200,11 +196,7 @@ CHECKS = Table(
             "JSON",
             'The first findings, an array of {"key": {column: text}, "values": {name: text}}; NULL: none.',
         ),
-        "basis": (
-            "VARCHAR",
-            "Fingerprint of the rules and of the bytes of this version and of the one before it; where it is another "
-            "one now, the next edition brings new results. NULL for promises.",
-        ),
+        "basis": ("VARCHAR", "Fingerprint of rules and bytes; the next edition judges anew where it is another now."),
     },
 )
 NOTES = Table(
@@ -269,19 +261,27 @@ OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECK
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the catalogue's tables where they are not there yet, and fill in the markers."""
+    """Make the catalogue's tables, or what an edition of an older program lacks of them, and fill in the markers."""
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [SCHEMA]).fetchall()
-    present = {name for (name,) in rows}
-    for table in (table for table in TABLES if table.name not in present):
-        columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in table.columns.items())
-        connection.execute(f"CREATE TABLE {table.qualified} ({columns})")
-        comments = [f"COMMENT ON TABLE {table.qualified} IS {literal(table.comment)}"]
-        comments += [
+    rows = connection.execute(
+        "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE schema_name = ? GROUP BY ALL", [SCHEMA]
+    ).fetchall()
+    present = dict(rows)
+    for table in TABLES:
+        missing = {name: column for name, column in table.columns.items() if name not in present.get(table.name, [])}
+        if table.name not in present:
+            columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in missing.items())
+            connection.execute(f"CREATE TABLE {table.qualified} ({columns})")
+            connection.execute(f"COMMENT ON TABLE {table.qualified} IS {literal(table.comment)}")
+        else:
+            for name, (kind, _) in missing.items():
+                connection.execute(f"ALTER TABLE {table.qualified} ADD COLUMN {identifier(name)} {kind}")
+        comments = [
             f"COMMENT ON COLUMN {table.qualified}.{identifier(name)} IS {literal(text)}"
-            for name, (_, text) in table.columns.items()
+            for name, (_, text) in missing.items()
         ]
-        connection.execute(";\n".join(comments))
+        if comments:
+            connection.execute(";\n".join(comments))
     connection.execute(f"DELETE FROM {MARKER_TABLE.qualified}")
     insert(
         connection,

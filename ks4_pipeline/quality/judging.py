@@ -1,0 +1,100 @@
+"""A version judged: its results, kept beside its observations, and the refusal that errors lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ks4_pipeline import durable
+from ks4_pipeline.faults import Fault, Faults, RefusedVersionError
+from ks4_pipeline.observations import Observations
+from ks4_pipeline.quality.evaluation import evaluate
+from ks4_pipeline.quality.results import CheckResult, Severity
+from ks4_pipeline.quality.rules import Rule
+
+_EXAMPLES_TOLD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The results of a version's rules, and what they are based on: see :func:`ks4_pipeline.quality.book.basis_of`."""
+
+    basis: str
+    results: tuple[CheckResult, ...]
+
+
+class FailedRulesError(RefusedVersionError):
+    """A version that breaks rules of severity error.
+
+    Attributes:
+        judgement: all its results.
+    """
+
+    def __init__(self, what: str, judgement: Judgement, failed: Sequence[CheckResult]) -> None:
+        self.judgement = judgement
+        faults = Faults()
+        for result in failed:
+            faults.add(
+                Fault(f"rule {result.name} ({result.asserts}) is broken: {result.detail}"), times=result.affected
+            )
+            for example in result.examples[:_EXAMPLES_TOLD]:
+                faults.add(Fault(f"{result.name}: {example}"), times=0)
+        super().__init__(what, faults)
+        names = ", ".join(result.name for result in failed)
+        self.args = (
+            f"{self.args[0]}\nIf the publisher confirms the figures, write [rules.{failed[0].name}] with "
+            f'severity = "warn" into the configuration; broken: {names}.',
+        )
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    basis: str
+    results: tuple[CheckResult, ...]
+
+
+def kept_beside(observations: Observations) -> Path:
+    """Where a version's results are kept."""
+    return observations.parquet.with_suffix(".checks.json")
+
+
+def judge(version: Observations, previous: Observations | None, rules: Sequence[Rule], basis: str) -> Judgement:
+    """The results of a version, evaluated unless they are kept on the same basis.
+
+    Args:
+        version: what is judged.
+        previous: the version before it, if there is one.
+        rules: what must hold.
+        basis: of these rules and these bytes.
+    """
+    path = kept_beside(version)
+    try:
+        kept = _Kept.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        kept = None
+    if kept is None or kept.basis != basis:
+        kept = _Kept(basis=basis, results=evaluate(version, previous, rules))
+        durable.write_atomically(path, kept.model_dump_json(indent=1).encode() + b"\n")
+    return Judgement(basis, kept.results)
+
+
+def refuse_errors(what: str, judgement: Judgement) -> None:
+    """Stop a version that breaks a rule of severity error.
+
+    Raises:
+        FailedRulesError: when it does; it names each rule with what was found.
+    """
+    failed = errors_among(judgement.results)
+    if failed:
+        raise FailedRulesError(what, judgement, failed)
+
+
+def errors_among(results: Iterable[CheckResult]) -> list[CheckResult]:
+    """The results that block a version."""
+    return [result for result in results if not result.passed and result.severity is Severity.ERROR]
