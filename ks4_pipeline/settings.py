@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -169,7 +169,12 @@ class NoteSetting(BaseModel):
         return self
 
 
-_Concerning = TypeVar("_Concerning", dict[str, RuleSetting], tuple[NoteSetting, ...])
+def _check_followed(what: str, data_sets: tuple[str, ...] | None, info: ValidationInfo) -> None:
+    """Make sure that a rule or a note names followed data sets only; said elsewhere when those cannot be used."""
+    followed = {data_set.name for data_set in info.data.get("data_sets", ())}
+    unknown = sorted(set(data_sets or ()) - followed)
+    if followed and unknown:
+        raise ValueError(f"{what}: data_sets names {unknown[0]!r}, and no data set is followed under that name")
 
 
 class Settings(BaseModel):
@@ -241,15 +246,18 @@ class Settings(BaseModel):
                     raise ValueError(f"{name}: {problem}")
         return value
 
-    @field_validator("rules", "notes")
+    @field_validator("rules")
     @classmethod
-    def _of_followed_ones(cls, value: _Concerning, info: ValidationInfo) -> _Concerning:
-        followed = {data_set.name for data_set in info.data.get("data_sets", ())}
-        tables = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, table in tables:
-            unknown = sorted(set(table.data_sets or ()) - followed) if followed else []
-            if unknown:
-                raise ValueError(f"{name}.data_sets: no data set is followed under the name {unknown[0]!r}")
+    def _rules_of_followed_ones(cls, value: dict[str, RuleSetting], info: ValidationInfo) -> dict[str, RuleSetting]:
+        for name, rule in value.items():
+            _check_followed(name, rule.data_sets, info)
+        return value
+
+    @field_validator("notes")
+    @classmethod
+    def _notes_of_followed_ones(cls, value: tuple[NoteSetting, ...], info: ValidationInfo) -> tuple[NoteSetting, ...]:
+        for number, note in enumerate(value, 1):
+            _check_followed(f"note {number}", note.data_sets, info)
         return value
 
     def data_set(self, name: str) -> DataSet:

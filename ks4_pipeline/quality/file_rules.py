@@ -182,8 +182,8 @@ FILE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "marker_shares_steady",
-        f"In no period has an indicator's share of markers moved by {SHARE_MOVED} percentage points or more against the "
-        "version before.",
+        f"In no period has an indicator's share of markers moved by {SHARE_MOVED} percentage points since the version "
+        "before.",
         Family.FILE,
         Severity.WARN,
         _MEASURED,

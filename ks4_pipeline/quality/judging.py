@@ -43,12 +43,9 @@ class FailedRulesError(RefusedVersionError):
             )
             for example in result.examples[:_EXAMPLES_TOLD]:
                 faults.add(Fault(f"{result.name}: {example}"), times=0)
-        super().__init__(what, faults)
-        names = ", ".join(result.name for result in failed)
-        self.args = (
-            f"{self.args[0]}\nIf the publisher confirms the figures, write [rules.{failed[0].name}] with "
-            f'severity = "warn" into the configuration; broken: {names}.',
-        )
+        names = " or ".join(f"[rules.{result.name}]" for result in failed)
+        advice = f'Where the publisher confirms the figures: severity = "warn" under {names} in the configuration.'
+        super().__init__(what, faults, advice)
 
 
 class _Kept(BaseModel):

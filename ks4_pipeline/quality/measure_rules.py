@@ -203,8 +203,8 @@ MEASURE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "scores_in_range",
-        "Attainment 8 is between 0 and 90, EBacc APS between 0 and 9, Progress 8 between -5 and 5, its interval between "
-        "-7 and 7; sums of points are not negative.",
+        "Attainment 8 is between 0 and 90, EBacc APS between 0 and 9, Progress 8 between -5 and 5, its interval "
+        "between -7 and 7; sums of points are not negative.",
         Family.MEASURE,
         Severity.WARN,
         _BOTH,

@@ -1,4 +1,4 @@
-"""The measures of Key Stage 4 that rules and notes know, under the names the API gives them and older names of the same.
+"""The measures of Key Stage 4 that rules and notes know, under the names the API gives them and older ones.
 
 Rules are written for the standard names; a file that calls a measure otherwise gets them all the same. Source: domain
 notes §3.1 and §3.6.

@@ -42,7 +42,7 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality.measures import STANDARD_NAMES, STATUS
 from ks4_pipeline.quality.results import Example
 from ks4_pipeline.quality.rules import Case, Has
-from ks4_pipeline.warehouse.sql import identifier, literal, parquet
+from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
 
 MEMORY_LIMIT = "400MB"
 ROUNDED = '"is rounded"'
@@ -323,7 +323,9 @@ def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         )
         try:
             connection.execute(f"SET temp_directory = {literal(scratch)}")
-            connection.execute(f"SET allowed_paths = [{_comma(literal(str(path)) for path in parquets)}]")
+            # DuckDB asks for leave for the pattern first, and then for the file it finds by it.
+            allowed = [name for path in parquets for name in (str(path), exactly(path))]
+            connection.execute(f"SET allowed_paths = [{_comma(map(literal, allowed))}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield connection

@@ -21,11 +21,16 @@ def literal(text: str | None) -> str:
     return "NULL" if text is None else "'" + text.replace("\0", "").replace("'", "''") + "'"
 
 
+def exactly(path: Path) -> str:
+    """The pattern that matches this path alone."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
 def parquet(*paths: Path) -> str:
     """Parquet files of the same columns as a table: exactly these files, with exactly their own columns.
 
     Left alone, DuckDB reads ``*?[`` in a path as a pattern for other files' names, and a folder called ``year=2024``
     as a column that overrules the file's.
     """
-    exact = ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", str(path))) for path in paths)
+    exact = ", ".join(literal(exactly(path)) for path in paths)
     return f"read_parquet([{exact}], hive_partitioning = false)"
