@@ -35,22 +35,30 @@ def evaluate(version: Observations, previous: Observations | None, rules: Sequen
 
 def _evaluate(relations: Relations, rules: Sequence[Rule], *, has_previous: bool) -> Iterator[CheckResult]:
     relations.make()
-    cases = {rule.name: rule.cases(relations.has) for rule in rules if rule.cases}
+    asked = [rule for rule in rules if has_previous or not rule.needs_previous]
+    cases = {rule.name: rule.cases(relations.has) for rule in asked if rule.cases and rule.family is not Family.OWN}
     broken = iter(relations.broken([case for found in cases.values() for case in found]))
-    for rule in rules:
-        if rule.needs_previous and not has_previous:
-            continue
-        if rule.cases:
-            own = cases[rule.name]
-            if own:
-                yield _of_cases(relations, rule, [(case, next(broken)) for case in own])
-        elif rule.findings and rule.applies(relations.has):
-            try:
-                yield _of_findings(relations, rule, rule.findings)
-            except duckdb.Error as error:
-                if rule.family is not Family.OWN:
-                    raise
-                yield _result(rule, 0, f"It could not be evaluated: {error}", passed=False, severity=Severity.WARN)
+    counted = {name: [(case, next(broken)) for case in found] for name, found in cases.items()}
+    for rule in asked:
+        try:
+            result = _of_rule(relations, rule, counted.get(rule.name))
+        except duckdb.Error as error:
+            if rule.family is not Family.OWN:
+                raise
+            detail = f"It could not be evaluated: {error}"
+            result = _result(rule, 0, detail, passed=False, severity=Severity.WARN)
+        if result:
+            yield result
+
+
+def _of_rule(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, int]] | None) -> CheckResult | None:
+    """The result of a rule, or None when it does not apply; ``counted``: what was counted of its cases already."""
+    if rule.cases:
+        if counted is None:
+            cases = rule.cases(relations.has)
+            counted = list(zip(cases, relations.broken(cases), strict=True))
+        return _of_cases(relations, rule, counted) if counted else None
+    return _of_findings(relations, rule, rule.findings) if rule.findings and rule.applies(relations.has) else None
 
 
 def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, int]]) -> CheckResult:
