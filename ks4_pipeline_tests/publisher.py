@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ks4_pipeline.csv_shape import ShapeReader
 from ks4_pipeline.ees.client import EesClient
-from ks4_pipeline.ees.limits import Limits
 from ks4_pipeline.ees.models import Meta, VersionRecord
 from ks4_pipeline.ees.retrying import RetryPolicy
 from ks4_pipeline.landing import MANIFEST, Bytes, Landed, Manifest, Shape
@@ -149,10 +148,25 @@ NO_PAUSES = RetryPolicy(sleep=lambda _seconds: None)
 
 
 def pipeline_for(
-    data_dir: Path, url: str, *data_sets: DataSet, policy: RetryPolicy = NO_PAUSES, **limits: float
+    data_dir: Path,
+    url: str,
+    *data_sets: DataSet,
+    policy: RetryPolicy = NO_PAUSES,
+    configured: Mapping[str, object] | None = None,
+    **limits: float,
 ) -> Pipeline:
-    """A pipeline on a data directory, pointed at a sandbox; ``limits`` are those of ``[limits]``."""
-    settings = Settings(api_url=url, data_dir=data_dir, data_sets=data_sets, limits=Limits.model_validate(limits))
+    """A pipeline on a data directory, pointed at a sandbox.
+
+    Args:
+        data_dir: where everything is kept.
+        url: of the sandbox.
+        data_sets: what is followed.
+        policy: of retries.
+        configured: ``rules`` and ``notes``, as in the configuration's file.
+        limits: those of ``[limits]``.
+    """
+    base: dict[str, object] = {"api_url": url, "data_dir": data_dir, "data_sets": data_sets, "limits": limits}
+    settings = Settings.model_validate(base | dict(configured or {}))
     return Pipeline(settings, connect=partial(EesClient, policy=policy, limits=settings.limits))
 
 

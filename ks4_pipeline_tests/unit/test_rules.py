@@ -298,7 +298,7 @@ def test_a_fault_is_caught_by_the_rule_meant_for_it_and_refused_by_no_other(
 
 def random_rows(count: int) -> list[Row]:
     """Pupils at random, published as each level is; National rows of any size, none too small to be told."""
-    draw, rows = random.Random(4), []
+    draw, rows, base = random.Random(4), [], sound_rows()[0]
     for number in range(count):
         exact = number % 2 == 0
         level, region_code, region, old, name, code = PLACES[2 if exact else 0]
@@ -327,7 +327,7 @@ def random_rows(count: int) -> list[Row]:
             "progress8_upper_95_ci": "5",
         }
         rows.append(
-            sound_rows()[0]
+            base
             | {
                 "geographic_level": level, "region_code": region_code, "region_name": region, "old_la_code": old,
                 "la_name": name, "new_la_code": code, "social_care_group": str(number),
