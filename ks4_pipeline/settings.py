@@ -351,8 +351,11 @@ def _explain(error: ValidationError, path: Path, values: Mapping[str, Any], from
     lines = []
     for fault in faults:
         key = _key(fault["loc"], values)
-        where = variables[key] if key in from_environment else f"{path}: {key}"
         message = fault["msg"].removeprefix("Value error, ").replace("Field required", "this key is needed")
+        if key == "rules" and fault["type"] == "value_error":  # the validator of all rules knows which it is
+            name, _, message = message.partition(": ")
+            key = f"rules.{name}"
+        where = variables[key] if key in from_environment else f"{path}: {key}"
         match fault["type"]:
             case "extra_forbidden":
                 message = "unknown key"

@@ -50,8 +50,8 @@ def problem_of(name: str, setting: RuleSetting) -> str | None:
     """What is wrong with a rule of the configuration, as far as that can be told without data; None: nothing."""
     if name in BUILT_IN:
         if setting.sql is None and setting.asserts is None:
-            return None if setting.severity else "give the severity: off, warn or error"
-        return "this is the name of a built-in rule: only its severity can be set; give yours another name"
+            return None if setting.severity else "give the severity of the built-in rule: off, warn or error"
+        return "this is a built-in rule: only its severity can be set; give a rule of your own another name"
     if setting.sql is None or setting.asserts is None:
         return "there is no built-in rule of that name, and one of your own needs both assert and sql"
     return _problem_of_sql(setting.sql)
