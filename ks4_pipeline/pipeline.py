@@ -19,7 +19,7 @@ from ks4_pipeline.landing import Landed, Landing, LandingError, Listing, Progres
 from ks4_pipeline.notes import Note, as_note
 from ks4_pipeline.observations import Observations, ObservationsStore
 from ks4_pipeline.quality.book import basis_of, rules_in_force
-from ks4_pipeline.quality.judging import Judgement, judge, refuse_errors
+from ks4_pipeline.quality.judging import Judgement, judge, kept, refuse_errors
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish
@@ -146,14 +146,18 @@ class Pipeline:
 
     def judge(self, data_set: DataSet, landed: Landed, observations: Observations) -> Judgement:
         """What the rules in force say of a version, by the version that landed before it."""
-        configured = self.settings.rules
-        before = self._before(data_set, landed.version)
+        before = self._before(data_set, landed.version, self.landing.versions(data_set))
+        basis = self._basis(data_set, landed.manifest.csv.sha256, before)
+        known = kept(observations, basis)
+        if known is not None:
+            return known
         previous = None
         if before is not None:
             with suppress(RefusedVersionError, LandingError):  # then there is nothing to compare with
                 previous = self.observations.make(data_set, before)
-        basis = self._basis(data_set, landed, before if previous else None)
-        return judge(observations, previous, rules_in_force(configured, data_set.name), basis)
+        if previous is None:
+            basis = self._basis(data_set, landed.manifest.csv.sha256, None)
+        return judge(observations, previous, rules_in_force(self.settings.rules, data_set.name), basis)
 
     def publish(self, data_set: DataSet, versions: Iterable[VersionNumber]) -> None:
         """Publish an edition with versions that have landed and been typed, and the list as last seen.
@@ -180,13 +184,18 @@ class Pipeline:
         table whatever comes.
         """
         new = {landed.version for landed, *_ in finished}
+        in_force = self.in_force().get(data_set.name, {})
+        judged = judged_on(self.warehouse, data_set.name) if in_force else {}
+        landed_versions = self.landing.versions(data_set) if in_force else ()
         rejudged = {}
-        for version, basis in judged_on(self.warehouse, data_set.name).items():
-            with suppress(LandingError, RefusedVersionError):  # its landing is damaged or gone: what was said stays
-                landed = None if version in new else self.landing.get(data_set, version)
-                if landed and basis != self._basis(data_set, landed, self._before(data_set, version)):
-                    observations = self.observations.make(data_set, landed)
-                    rejudged[version] = self.judge(data_set, landed, observations)
+        for version in in_force.keys() - new:
+            with suppress(
+                LandingError, NotLandedError, RefusedVersionError
+            ):  # its landing is damaged or gone: what was said stays
+                before = self._before(data_set, version, landed_versions)
+                if judged.get(version) != self._basis(data_set, in_force[version].csv_sha256, before):
+                    landed = self.landed(data_set, version)
+                    rejudged[version] = self.judge(data_set, landed, self.observations.make(data_set, landed))
         return Addition(data_set, listing, finished, rejudged, self.notes(data_set))
 
     def notes(self, data_set: DataSet) -> tuple[Note, ...]:
@@ -297,17 +306,17 @@ class Pipeline:
             raise
         return self.landing.accept(data_set, candidate)
 
-    def _before(self, data_set: DataSet, version: VersionNumber) -> Landed | None:
-        """The version that landed before another, by number; None when there is none, or it cannot be read."""
-        earlier = [other for other in self.landing.versions(data_set) if other < version]
+    def _before(self, data_set: DataSet, version: VersionNumber, landed: Sequence[VersionNumber]) -> Landed | None:
+        """The landed version before another, by number; None when there is none, or it cannot be read."""
+        earlier = max((other for other in landed if other < version), default=None)
         with suppress(LandingError):
-            return self.landing.get(data_set, earlier[-1]) if earlier else None
+            return self.landing.get(data_set, earlier) if earlier else None
         return None
 
-    def _basis(self, data_set: DataSet, landed: Landed, before: Landed | None) -> str:
-        """What a judgement of a version, compared with the one before it, is based on now."""
+    def _basis(self, data_set: DataSet, csv_sha256: str, before: Landed | None) -> str:
+        """What a judgement of a version's bytes, compared with the version before it, is based on now."""
         fingerprint = before.manifest.csv.sha256 if before else None
-        return basis_of(self.settings.rules, data_set.name, landed.manifest.csv.sha256, fingerprint)
+        return basis_of(self.settings.rules, data_set.name, csv_sha256, fingerprint)
 
     def _finished(self, data_set: DataSet, version: VersionNumber) -> Finished:
         landed = self.landed(data_set, version)

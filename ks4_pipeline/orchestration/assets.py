@@ -149,7 +149,7 @@ def rule_results(data_set: DataSet, rules: Sequence[Rule], results: Iterable[Che
             rule.name,
             passed=True,
             affected=0,
-            detail="It does not apply: the version has no such columns, or there is none before it.",
+            detail="There is nothing to say: the version has no such columns, or there is none before it.",
             family=rule.family,
             asserts=rule.asserts,
             source=rule.source,

@@ -56,13 +56,17 @@ class _Kept(BaseModel):
     results: tuple[CheckResult, ...]
 
 
-def kept_beside(observations: Observations) -> Path:
-    """Where a version's results are kept."""
-    return observations.parquet.with_suffix(".checks.json")
+def kept(version: Observations, basis: str) -> Judgement | None:
+    """The results kept of a version, when they are on this basis."""
+    try:
+        found = _Kept.model_validate_json(_beside(version).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return Judgement(basis, found.results) if found.basis == basis else None
 
 
 def judge(version: Observations, previous: Observations | None, rules: Sequence[Rule], basis: str) -> Judgement:
-    """The results of a version, evaluated unless they are kept on the same basis.
+    """Evaluate the rules over a version and keep the results.
 
     Args:
         version: what is judged.
@@ -70,15 +74,14 @@ def judge(version: Observations, previous: Observations | None, rules: Sequence[
         rules: what must hold.
         basis: of these rules and these bytes.
     """
-    path = kept_beside(version)
-    try:
-        kept = _Kept.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        kept = None
-    if kept is None or kept.basis != basis:
-        kept = _Kept(basis=basis, results=evaluate(version, previous, rules))
-        durable.write_atomically(path, kept.model_dump_json(indent=1).encode() + b"\n")
-    return Judgement(basis, kept.results)
+    found = _Kept(basis=basis, results=evaluate(version, previous, rules))
+    durable.write_atomically(_beside(version), found.model_dump_json(indent=1).encode() + b"\n")
+    return Judgement(basis, found.results)
+
+
+def _beside(version: Observations) -> Path:
+    """Where a version's results are kept."""
+    return version.parquet.with_suffix(".checks.json")
 
 
 def refuse_errors(what: str, judgement: Judgement) -> None:

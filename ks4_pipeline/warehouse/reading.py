@@ -147,18 +147,14 @@ def checks_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> di
     return {row["check_name"]: _check(row) for row in rows}
 
 
-def judged_on(warehouse: WarehouseFile, name: str) -> dict[VersionNumber, str | None]:
-    """What the rules' results of each loaded version are based on; None: results of a program that did not say."""
-    in_force = loaded_versions(warehouse).get(name, {})
-    if not in_force:
-        return {}
+def judged_on(warehouse: WarehouseFile, name: str) -> dict[VersionNumber, str]:
+    """What the rules' results of each loaded version are based on, where they say it."""
     # An edition of an older program has no such column: the pattern then matches version alone.
     rows = _ask(
         warehouse,
         f"SELECT DISTINCT COLUMNS('^(version|basis)$') FROM {CHECKS.qualified} WHERE data_set = {literal(name)}",
     )
-    known = {VersionNumber.parse(number): basis[0] for number, *basis in rows if basis and basis[0]}
-    return {version: known.get(version) for version in in_force}
+    return {VersionNumber.parse(number): basis[0] for number, *basis in rows if basis and basis[0]}
 
 
 def _check(row: Mapping[str, Any]) -> CheckResult:
