@@ -15,6 +15,7 @@ from ks4_pipeline.quality.measures import (
     CANCELLED,
     OVERLAPPING,
     PROGRESS8,
+    PUPILS,
     SCORES,
     STANDARD_NAMES,
     WITHOUT_PRIOR_ATTAINMENT,
@@ -83,15 +84,19 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """A note, and what it is about: standard names of measures, periods, and options of the care group.
+    """A note, and what a data set must have to get it.
 
-    ``groups``: the beginnings of the options it is about; None: all rows.
+    Attributes:
+        note: what it says; its period and its level must be in the data set.
+        measures: standard names of those it is about, a note each; none: it is about all.
+        groups: beginnings of the options of the care group it is about, a note each; none: it is about all.
+        needs: standard names of measures the data set must have.
     """
 
     note: Note
-    measures: tuple[str, ...]
-    periods: tuple[str, ...] = ()
-    groups: tuple[str, ...] | None = None
+    measures: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 _PUBLICATION = "footnotes of the publication"
@@ -99,8 +104,8 @@ _METHODOLOGY = "methodology of the publication"
 _PROGRESS8 = "DfE, Progress 8 guidance"
 _RETURNS = "methodology of the publication: children in need census"
 _GROUP = "social_care_group"
-# Groups that come from the children in need census; those of looked-after children come from another return.
-_CENSUS_GROUPS = ("CIN ", "CINO ", "CPPO ", "Ever CIN")
+# Groups of the year's children in need census; those of looked-after children come from another return.
+_CENSUS_GROUPS = ("CIN ", "CINO ", "CPPO ")
 _COMPARED = "Its footnotes compare with 2023/24 and 2018/19 only."
 
 _EXAMS = {
@@ -137,22 +142,22 @@ def _no_return(missing: _Missing, period: str) -> Iterator[_Fact]:
         (region, f"{what}: they are in no total."),
         ({"geographic_level": "National"}, f"{what}: they are in no total."),
     ):
-        yield _Fact(replace(at, text=text, **where), (), (period,), _CENSUS_GROUPS)
+        yield _Fact(replace(at, text=text, **where), groups=_CENSUS_GROUPS)
 
 
 def _facts() -> Iterator[_Fact]:
     for period, how in _EXAMS.items():
         note = Note(NOT_COMPARABLE, f"{how} Not to be compared with any other year.", _PUBLICATION, time_period=period)
-        yield _Fact(note, SCORES, (period,))
+        yield _Fact(note, SCORES)
     for period in ("202122", "202223"):
         text = f"The publisher does not compare with this year. {_COMPARED}"
-        yield _Fact(Note(NOT_COMPARED, text, _PUBLICATION, time_period=period), (*SCORES, *PROGRESS8), (period,))
+        yield _Fact(Note(NOT_COMPARED, text, _PUBLICATION, time_period=period), (*SCORES, *PROGRESS8))
     for period in CANCELLED:
         text = "There is no Progress 8: exams were cancelled."
-        yield _Fact(Note(NOT_PUBLISHED, text, _PROGRESS8, time_period=period), PROGRESS8, (period,))
+        yield _Fact(Note(NOT_PUBLISHED, text, _PROGRESS8, time_period=period), PROGRESS8)
     for period in WITHOUT_PRIOR_ATTAINMENT:
         text = "There is no Progress 8 and nothing in its place: these pupils took no tests at the end of Key Stage 2."
-        yield _Fact(Note(NOT_PUBLISHED, text, _PROGRESS8, time_period=period), PROGRESS8, (period,))
+        yield _Fact(Note(NOT_PUBLISHED, text, _PROGRESS8, time_period=period), PROGRESS8)
     for missing in _MISSING:
         for period in missing.periods:
             yield from _no_return(missing, period)
@@ -161,7 +166,7 @@ def _facts() -> Iterator[_Fact]:
             "Counts are rounded to the nearest 10; averages and percentages are made of unrounded numbers, so what you "
             "divide yourself may differ."
         )
-        yield _Fact(Note(ROUNDING, text, _METHODOLOGY, geographic_level=level), ("pupil_count",))
+        yield _Fact(Note(ROUNDING, text, _METHODOLOGY, geographic_level=level), needs=(PUPILS,))
 
 
 _FACTS = tuple(_facts())
@@ -169,15 +174,11 @@ _FACTS = tuple(_facts())
 
 def facts_about(contents: Contents) -> tuple[Note, ...]:
     """The facts that concern a data set, one note per indicator, period and option where a fact is about some."""
-    standard = {STANDARD_NAMES.get(name.lower(), ""): name for name in contents.indicators}
-    notes: list[Note] = []
-    if _GROUP in contents.options:
-        for fact in _FACTS:
-            notes += _applied(fact, contents, standard)
-    else:  # another publication of the same measures: its grades were awarded no differently
-        for fact in _FACTS:
-            if fact.measures and fact.note.kind in {NOT_COMPARABLE, NOT_PUBLISHED}:
-                notes += _applied(fact, contents, standard)
+    standard = {STANDARD_NAMES[name.lower()]: name for name in contents.indicators if name.lower() in STANDARD_NAMES}
+    facts = _FACTS
+    if _GROUP not in contents.options:  # another publication of these measures: only grades and tests are the same
+        facts = tuple(fact for fact in _FACTS if fact.note.kind in {NOT_COMPARABLE, NOT_PUBLISHED})
+    notes = [note for fact in facts for note in _applied(fact, contents, standard)]
     for column in sorted(OVERLAPPING & contents.options.keys()):
         text = "Groups overlap: a child in one may be in others too. Never add them up; choose one."
         notes.append(Note(OVERLAP, text, _METHODOLOGY, filter_column=column))
@@ -189,22 +190,18 @@ def as_note(setting: NoteSetting) -> Note:
     return Note(**setting.model_dump(exclude={"data_sets"}))
 
 
-def _applied(fact: _Fact, contents: Contents, standard: Mapping[str, str]) -> Iterator[Note]:
+def _applied(fact: _Fact, contents: Contents, standard: Mapping[str, str]) -> list[Note]:
+    """The notes that a fact comes to in a data set; ``standard``: its indicators by the standard names."""
     note = fact.note
-    if fact.periods and not set(fact.periods) & set(contents.periods):
-        return
-    if note.geographic_level and note.geographic_level not in contents.levels:
-        return
+    if note.time_period not in {None, *contents.periods} or note.geographic_level not in {None, *contents.levels}:
+        return []
+    if not standard.keys() >= set(fact.needs):
+        return []
     notes = [note]
-    if fact.groups is not None:
-        found = [option for option in contents.options.get(_GROUP, ()) if option.startswith(fact.groups)]
-        notes = [replace(note, filter_column=_GROUP, filter_option=option) for option in found]
-    if note.kind == ROUNDING:
-        yield from notes if "pupil_count" in standard else ()
-        return
-    for one in notes:
-        if not fact.measures:
-            yield one
-        for measure in fact.measures:
-            if measure in standard:
-                yield replace(one, indicator=standard[measure])
+    if fact.groups:
+        options = [option for option in contents.options.get(_GROUP, ()) if option.startswith(fact.groups)]
+        notes = [replace(note, filter_column=_GROUP, filter_option=option) for option in options]
+    if fact.measures:
+        names = [standard[measure] for measure in fact.measures if measure in standard]
+        notes = [replace(one, indicator=name) for one in notes for name in names]
+    return notes

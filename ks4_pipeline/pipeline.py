@@ -19,6 +19,7 @@ from ks4_pipeline.landing import Landed, Landing, LandingError, Listing, Progres
 from ks4_pipeline.notes import Note, as_note
 from ks4_pipeline.observations import Observations, ObservationsStore
 from ks4_pipeline.quality.book import basis_of, rules_in_force
+from ks4_pipeline.quality.evaluation import EvaluationError
 from ks4_pipeline.quality.judging import Judgement, judge, kept, refuse_errors
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
@@ -189,9 +190,8 @@ class Pipeline:
         landed_versions = self.landing.versions(data_set) if in_force else ()
         rejudged = {}
         for version in in_force.keys() - new:
-            with suppress(
-                LandingError, NotLandedError, RefusedVersionError
-            ):  # its landing is damaged or gone: what was said stays
+            # Its landing may be damaged or gone; what was said of it stays then.
+            with suppress(EvaluationError, LandingError, NotLandedError, RefusedVersionError):
                 before = self._before(data_set, version, landed_versions)
                 if judged.get(version) != self._basis(data_set, in_force[version].csv_sha256, before):
                     landed = self.landed(data_set, version)

@@ -19,6 +19,7 @@ from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.landing import Landed, LandingError, Listing
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.quality.evaluation import EvaluationError
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish, refuse_foreign
@@ -220,7 +221,7 @@ class _Run:
                 finished = self._pipeline.observe(data_set, landed)
             except RefusedVersionError as error:
                 self._fail(data_set, version, started_at, Outcome.REFUSED, error)
-            except (EesError, LandingError) as error:
+            except (EesError, LandingError, EvaluationError) as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
                 self._succeed(data_set, started_at, finished.observations)

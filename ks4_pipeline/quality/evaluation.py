@@ -7,9 +7,11 @@ warning with DuckDB's words: a rule that never runs must not pass for one that h
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import duckdb
 
+from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality.relations import Relations, as_text, sealed
 from ks4_pipeline.quality.results import CheckResult, Example, Family, Severity
@@ -20,6 +22,10 @@ _TOLD = 12
 """So many findings are told in words; more of them are among the examples."""
 
 
+class EvaluationError(Ks4Error):
+    """A version whose rules could not be evaluated: nothing is said of it."""
+
+
 def evaluate(version: Observations, previous: Observations | None, rules: Sequence[Rule]) -> tuple[CheckResult, ...]:
     """The results of the rules that apply to a version.
 
@@ -27,10 +33,16 @@ def evaluate(version: Observations, previous: Observations | None, rules: Sequen
         version: what is judged.
         previous: the version before it, if there is one.
         rules: what must hold.
+
+    Raises:
+        EvaluationError: when DuckDB cannot do it, for want of memory or disk.
     """
     files = [observations.parquet for observations in (version, previous) if observations]
-    with sealed(*files) as connection:
-        return tuple(_evaluate(Relations(connection, version, previous), rules, has_previous=previous is not None))
+    try:
+        with sealed(*files) as connection:
+            return tuple(_evaluate(Relations(connection, version, previous), rules, has_previous=previous is not None))
+    except duckdb.Error as error:
+        raise EvaluationError(f"{version.parquet} could not be held to the rules: {error}") from error
 
 
 def _evaluate(relations: Relations, rules: Sequence[Rule], *, has_previous: bool) -> Iterator[CheckResult]:
@@ -45,8 +57,8 @@ def _evaluate(relations: Relations, rules: Sequence[Rule], *, has_previous: bool
         except duckdb.Error as error:
             if rule.family is not Family.OWN:
                 raise
-            detail = f"It could not be evaluated: {error}"
-            result = _result(rule, 0, detail, passed=False, severity=Severity.WARN)
+            detail = f"It could not be evaluated: {str(error).splitlines()[0]}"
+            result = _broken(rule, 0, detail, (), Severity.WARN)
         if result:
             yield result
 
@@ -64,73 +76,80 @@ def _of_rule(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, int
 def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, int]]) -> CheckResult:
     failing = [(case, broken) for case, broken in counted if broken]
     if not failing:
-        return _result(rule, 0, "It holds.")
-    parts, examples = [], []
+        return _held(rule)
+    parts: list[str] = []
+    examples: list[Example] = []
     too_many = rule.tolerated is None
     for case, broken in failing:
-        looked_at = relations.looked_at(case) if rule.tolerated else None
-        if rule.tolerated and looked_at:
+        of_all = ""
+        if rule.tolerated is not None:
+            looked_at = relations.looked_at(case)
             too_many |= broken > max(TOLERATED_CELLS, rule.tolerated * looked_at)
-        parts.append(f"{case.name}: {broken:,}" + (f" of {looked_at:,}" if looked_at else ""))
+            of_all = f" of {looked_at:,}"
+        if case.shows:
+            parts.append(f"{case.name}: {broken:,}{of_all}")
         examples += relations.first(case, _SHOWN_PER_CASE)
     affected = sum(broken for _, broken in failing)
-    examples = examples[: rule.shown]
-    detail = f"{_counted(affected, rule)}: {'; '.join(parts)}. First: {examples[0]}."
+    detail = f"{_said(rule, affected, parts)}. First: {examples[0]}."
     severity = rule.severity if too_many else Severity.WARN
-    return _result(rule, affected, detail, examples=examples, severity=severity)
+    return _broken(rule, affected, detail, examples[: rule.shown], severity)
 
 
 def _of_findings(relations: Relations, rule: Rule, query: str) -> CheckResult:
     """What a query found: kept for a moment, since it is read twice."""
     connection = relations.connection
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM (\n{query.rstrip().rstrip(';')}\n)")
-    described = connection.execute("FROM found LIMIT 0").description or []
-    names = [name for name, *_ in described]
-    own = "affected" in names
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM (\n{query}\n)")
+    first = connection.execute(f"FROM found LIMIT {rule.shown}")
+    names = [name for name, *_ in first.description or []]
+    rows = first.fetchall()
+    if not rows:
+        return _held(rule)
+    has_count = "affected" in names
     affected, findings = connection.execute(
-        f"SELECT {'coalesce(sum(affected), 0)' if own else 'count(*)'}, count(*) FROM found"
+        f"SELECT {'sum(affected)' if has_count else 'count(*)'}, count(*) FROM found"
     ).fetchone() or (0, 0)
-    if not findings:
-        return _result(rule, 0, "Nothing was found.")
-    keys = {"finding", "affected", *names[: names.index("affected")]} if own else {"finding", *relations.keys}
+    keys = names[: names.index("affected")] if has_count else relations.keys
     examples, told = [], []
-    for row in connection.execute(f"FROM found LIMIT {rule.shown}").fetchall():
+    for row in rows:
         cells = {name: as_text(value) for name, value in zip(names, row, strict=True) if value is not None}
-        said = {"finding", "affected"}
-        key = {name: text for name, text in cells.items() if name in keys - said}
-        example = Example(key, {name: text for name, text in cells.items() if name not in keys})
-        examples.append(example)
-        told.append(cells.get("finding") or str(example))
-    more = f"; and {findings - _TOLD} more" if findings > _TOLD else ""
-    listed = "; ".join(text for text in told[:_TOLD] if text)
-    detail = f"{_counted(affected, rule)}{': ' if listed else ''}{listed}{more}."
+        cells.pop("affected", None)
+        words = cells.pop("finding", None)
+        examples.append(
+            Example(
+                {name: text for name, text in cells.items() if name in keys},
+                {name: text for name, text in cells.items() if name not in keys},
+            )
+        )
+        told.append(words or str(examples[-1]))
+    told = [text for text in told[:_TOLD] if text]
+    more = f"; and {findings - len(told)} more" if told and findings > len(told) else ""
+    detail = f"{_said(rule, affected, told)}{more}."
     if rule.summary:
         (sentence,) = connection.execute(rule.summary).fetchone() or ("",)
         detail += f" {sentence}"
-    return _result(rule, int(affected), detail, examples=examples, severity=rule.severity)
+    return _broken(rule, int(affected or 0), detail, examples, rule.severity)
 
 
-def _result(
-    rule: Rule,
-    affected: int,
-    detail: str,
-    *,
-    examples: Sequence[Example] = (),
-    severity: Severity | None = None,
-    passed: bool | None = None,
-) -> CheckResult:
+def _held(rule: Rule) -> CheckResult:
     return CheckResult(
         rule.name,
-        passed=severity is None if passed is None else passed,
-        affected=affected,
-        detail=detail,
-        severity=severity or rule.severity,
+        passed=True,
+        affected=0,
+        detail="It holds.",
+        severity=rule.severity,
         family=rule.family,
         asserts=rule.asserts,
         source=rule.source,
-        examples=tuple(examples),
     )
 
 
-def _counted(affected: int, rule: Rule) -> str:
-    return f"{affected:,} {rule.counted.removesuffix('s') if affected == 1 else rule.counted}"
+def _broken(rule: Rule, affected: int, detail: str, examples: Sequence[Example], severity: Severity) -> CheckResult:
+    return replace(
+        _held(rule), passed=False, affected=affected, detail=detail, examples=tuple(examples), severity=severity
+    )
+
+
+def _said(rule: Rule, affected: int, parts: Sequence[str]) -> str:
+    """``3 cells: engmath_95_total: 2; …``."""
+    what = rule.counted.removesuffix("s") if affected == 1 else rule.counted
+    return f"{affected:,} {what}{': ' if parts else ''}{'; '.join(parts)}"

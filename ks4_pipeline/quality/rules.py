@@ -45,7 +45,7 @@ class Case:
     @property
     def name(self) -> str:
         """What to call it: the last column it shows, or how many there are."""
-        return self.shows[-1] if 0 < len(self.shows) <= _FEW else f"{len(self.shows)} columns"
+        return self.shows[-1] if len(self.shows) <= _FEW else f"{len(self.shows)} columns"
 
     @property
     def broken(self) -> str:

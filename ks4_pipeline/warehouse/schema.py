@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.notes import KINDS
 from ks4_pipeline.warehouse.sql import identifier, literal, parquet, qualified
 
 SCHEMA = "catalogue"
@@ -205,10 +206,7 @@ NOTES = Table(
     "columns from indicator to filter_option that are not NULL; <name>.observation_notes has them figure by figure.",
     _DATA_SET
     | {
-        "kind": (
-            "VARCHAR",
-            "break, not_comparable, not_published, coverage, overlap, restated, rounding, or a word of your own.",
-        ),
+        "kind": ("VARCHAR", f"{'; '.join(f'{kind}: {what}' for kind, what in KINDS.items())}; or a word of your own."),
         "comparable": ("BOOLEAN", "false: do not compare these figures with those of other periods."),
         "indicator": ("VARCHAR", "The column, under its newest name; NULL: all."),
         "time_period": ("VARCHAR", "As in the column time_period; NULL: all."),

@@ -18,9 +18,9 @@ import pytest
 
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.observations import Observations, ObservationsStore
-from ks4_pipeline.quality import CheckResult, Family, Severity
+from ks4_pipeline.quality import CheckResult, Family, Severity, relations
 from ks4_pipeline.quality.book import BUILT_IN, rules_in_force
-from ks4_pipeline.quality.evaluation import evaluate
+from ks4_pipeline.quality.evaluation import EvaluationError, evaluate
 from ks4_pipeline.quality.measures import STANDARD_NAMES
 from ks4_pipeline.settings import DataSet, RuleSetting
 from ks4_pipeline.versions import VersionNumber
@@ -445,3 +445,25 @@ def test_a_file_without_any_of_the_columns_is_asked_what_can_be_asked(tmp_path: 
     results = judged(observed(tmp_path, "1.0", rows, meta))
     assert set(failing(results)) == {"columns_described"}
     assert not [result for result in results.values() if result.family is Family.MEASURE]
+
+
+def test_what_cannot_be_evaluated_for_want_of_memory_is_told(
+    sound: Observations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relations, "MEMORY_LIMIT", "1KB")
+    with pytest.raises(EvaluationError, match=r"1\.0\.parquet could not be held to the rules"):
+        judged(sound)
+
+
+@pytest.mark.parametrize("level", ["School", "Provider", "Institution", "Planning area"])
+def test_rows_of_levels_that_may_share_a_key_are_no_finding(tmp_path: Path, level: str) -> None:
+    rows = [row | {"geographic_level": level} for row in sound_rows()[:3]]
+    assert judged(observed(tmp_path, "1.0", [*rows, *rows]))["rows_unique"].passed
+
+
+def test_places_recoded_for_a_later_period_still_have_one_code_each(tmp_path: Path) -> None:
+    rows = sound_rows()
+    for row in rows:
+        if row["la_name"] == "Darlington" and row["time_period"] >= "202324":
+            row["new_la_code"] = "E06000099"
+    assert judged(observed(tmp_path, "1.0", rows))["codes_and_names_agree"].passed
