@@ -90,7 +90,7 @@ def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, in
             parts.append(f"{case.name}: {broken:,}{of_all}")
         examples += relations.first(case, _SHOWN_PER_CASE)
     affected = sum(broken for _, broken in failing)
-    detail = f"{_said(rule, affected, parts)}. First: {examples[0]}."
+    detail = f"{_said(rule, affected, parts)}. First: {'; '.join(map(str, examples[:_SHOWN_PER_CASE]))}."
     severity = rule.severity if too_many else Severity.WARN
     return _broken(rule, affected, detail, examples[: rule.shown], severity)
 

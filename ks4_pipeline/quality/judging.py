@@ -16,8 +16,6 @@ from ks4_pipeline.quality.evaluation import evaluate
 from ks4_pipeline.quality.results import CheckResult, Severity
 from ks4_pipeline.quality.rules import Rule
 
-_EXAMPLES_TOLD = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -38,11 +36,7 @@ class FailedRulesError(RefusedVersionError):
         self.judgement = judgement
         faults = Faults()
         for result in failed:
-            faults.add(
-                Fault(f"rule {result.name} ({result.asserts}) is broken: {result.detail}"), times=result.affected
-            )
-            for example in result.examples[:_EXAMPLES_TOLD]:
-                faults.add(Fault(f"{result.name}: {example}"), times=0)
+            faults.add(Fault(f"rule {result.name} is broken: {result.detail} It says: {result.asserts}"))
         names = " or ".join(f"[rules.{result.name}]" for result in failed)
         advice = f'Where the publisher confirms the figures: severity = "warn" under {names} in the configuration.'
         super().__init__(what, faults, advice)
