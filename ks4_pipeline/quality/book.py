@@ -15,6 +15,7 @@ from importlib.resources import files
 import duckdb
 
 from ks4_pipeline import quality
+from ks4_pipeline.audit import CHECKS as AUDIT
 from ks4_pipeline.observations import FORMAT
 from ks4_pipeline.quality.file_rules import FILE_RULES
 from ks4_pipeline.quality.measure_rules import MEASURE_RULES
@@ -27,6 +28,8 @@ BUILT_IN: Mapping[str, Rule] = {rule.name: rule for rule in (*FILE_RULES, *MEASU
 
 _OF_THE_VERSION_BEFORE = re.compile(r"\bprevious(_\w+)?\b", re.IGNORECASE)
 _OFF = "off"
+_TAKEN = frozenset({*AUDIT, "content_accepted"})
+"""Names of checks that are no rules."""
 
 
 def rules_in_force(configured: Mapping[str, RuleSetting], data_set: str) -> tuple[Rule, ...]:
@@ -52,6 +55,8 @@ def problem_of(name: str, setting: RuleSetting) -> str | None:
         if setting.sql is None and setting.asserts is None:
             return None if setting.severity else "give the severity of the built-in rule: off, warn or error"
         return "this is a built-in rule: only its severity can be set; give a rule of your own another name"
+    if name in _TAKEN:
+        return "this is the name of a check that is no rule; give yours another name"
     if setting.sql is None or setting.asserts is None:
         return "there is no built-in rule of that name, and one of your own needs both assert and sql"
     return _problem_of_sql(setting.sql)

@@ -195,6 +195,10 @@ def test_rules_and_notes_are_read(read):
         ('[rules.rows_unique]\nseverity = "fatal"\n', "rules.rows_unique.severity: Input should be 'off', 'warn' or"),
         ("[rules.rows_unique]\n", "rules.rows_unique: give the severity of the built-in rule"),
         ('[rules.rows_unique]\nassert = "x"\nsql = "true"\n', "rules.rows_unique: this is a built-in rule"),
+        (
+            OWN_RULE.format("true").replace("ours", "key_unique"),
+            "rules.key_unique: this is the name of a check that is",
+        ),
         (OWN_RULE.format("true") + 'colour = "red"\n', "rules.ours.colour: unknown key"),
         (OWN_RULE.format("true") + 'data_sets = ["la"]\n', "rules.ours: data_sets names 'la', and no data set"),
         ('[[notes]]\nkind = "break"\n', "notes.0.text: this key is needed"),
