@@ -7,7 +7,7 @@ published, and this says what to look out for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ks4_pipeline.ees.vocabulary import TIME_IDENTIFIERS_BY_CODE, csv_time_period
 from ks4_pipeline.quality import CheckResult, Severity
@@ -36,6 +36,7 @@ CHECKS: dict[str, str] = {
 """Every check of a version against the one before it, and what it asserts."""
 
 _SHOWN = 12
+_SOURCE = "the API's rules of versions and its change log"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def audit(seen: Seen, announced: Sequence[Item] | None) -> tuple[CheckResult, ..
     ]
     if announced is not None:
         results += _against_announcement(seen, announced)
-    return tuple(results)
+    return tuple(replace(result, asserts=CHECKS[result.name], source=_SOURCE) for result in results)
 
 
 def announced_item(

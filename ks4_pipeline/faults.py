@@ -51,10 +51,11 @@ class RefusedVersionError(Ks4Error):
         count: how many there are in all.
     """
 
-    def __init__(self, what: str, faults: Faults) -> None:
+    def __init__(self, what: str, faults: Faults, advice: str = "") -> None:
         self.faults = tuple(faults.first)
         self.count = faults.count
         more = f"\n  … and {self.count - len(self.faults)} more" if self.count > len(self.faults) else ""
         listed = "".join(f"\n  {fault}" for fault in self.faults)
         noun = "fault" if self.count == 1 else "faults"
-        super().__init__(f"{what} is refused, {self.count} {noun}:{listed}{more}")
+        what_to_do = f"\n{advice}" if advice else ""
+        super().__init__(f"{what} is refused, {self.count} {noun}:{listed}{more}{what_to_do}")

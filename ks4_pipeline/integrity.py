@@ -21,18 +21,20 @@ import duckdb
 from pydantic import ValidationError
 
 from ks4_pipeline import unfinished
+from ks4_pipeline.audit import CHECKS as AUDIT_CHECKS
 from ks4_pipeline.errors import Ks4Error, shown
 from ks4_pipeline.landing import DOCUMENTS, MANIFEST, Damage, Landed, LandingError, Listing
 from ks4_pipeline.observations import Observations, ObservationsStore
 from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.quality.judging import Judgement
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import catalogue, keeping, schema
-from ks4_pipeline.warehouse.edition import Addition, publish
+from ks4_pipeline.warehouse.edition import Addition, Finished, publish
 from ks4_pipeline.warehouse.equality import SideBySide, side_by_side
 from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.keeping import Kept
-from ks4_pipeline.warehouse.reading import data_set_ids, loaded_versions
+from ks4_pipeline.warehouse.reading import checks_of, data_set_ids, judged_on, loaded_versions
 
 REBUILD = "ks4 rebuild"
 _SEEN_AT = "seen_at"
@@ -351,13 +353,17 @@ class _Verification:
         if listing is None:
             return set()
         expected = WarehouseFile(room / f"{name}.duckdb")
-        finished = [(f.landed, f.observations) for _, f in sorted(derived.items()) if f.landed and f.observations]
+        finished = [
+            Finished(f.landed, f.observations, self._judgement(data_set, published, f.landed, f.observations))
+            for _, f in sorted(derived.items())
+            if f.landed and f.observations
+        ]
         try:
             if not whole:
                 _take(published.file.path, expected.path)
             publish(
                 expected,
-                [Addition(data_set, listing, finished)],
+                [Addition(data_set, listing, finished, notes=self._pipeline.notes(data_set))],
                 [],
                 self._pipeline.now(),
                 newest=lambda _: listing,
@@ -372,6 +378,21 @@ class _Verification:
             self._compare(data_set, sides, derived.keys())
         expected.path.unlink()
         return set(derived)
+
+    def _judgement(
+        self, data_set: DataSet, published: _Published, landed: Landed, observations: Observations
+    ) -> Judgement:
+        """What the rules say of a version; what they said of it, where they are others now."""
+        found = self._pipeline.judge(data_set, landed, observations)
+        basis = judged_on(published.file, data_set.name).get(landed.version)
+        if basis in {None, found.basis}:
+            return found
+        self.report.remarks.append(
+            f"{data_set.name} {landed.version}: rules or the version before have changed since it was judged. The next "
+            "edition judges it anew."
+        )
+        said = checks_of(published.file, data_set.name, landed.version)
+        return Judgement(str(basis), tuple(result for name, result in said.items() if name not in AUDIT_CHECKS))
 
     def _expected_listing(self, name: str, published: _Published) -> Listing | None:
         """The publisher's list that the published warehouse was made by.

@@ -147,6 +147,12 @@ class ObservationsStore:
         durable.write_atomically(facts_path, facts.model_dump_json(indent=2).encode() + b"\n")
         return Observations(parquet, columns, facts)
 
+    def remove(self, data_set: DataSet, version: VersionNumber) -> None:
+        """Take away what was made of a version that is refused."""
+        parquet = self.path(data_set, version)
+        for path in (parquet.with_suffix(".json"), parquet, parquet.with_suffix(".checks.json")):
+            path.unlink(missing_ok=True)
+
 
 class Ahead:
     """A version's cells, typed while the CSV arrives, for :meth:`ObservationsStore.make` to go on with."""

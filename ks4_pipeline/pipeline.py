@@ -6,7 +6,8 @@ Each takes what the last one left on disk and may be run again. The command line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,12 +16,16 @@ from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.landing import Landed, Landing, LandingError, Listing, Progress, Refetched, Refusal
+from ks4_pipeline.notes import Note, as_note
 from ks4_pipeline.observations import Ahead, Observations, ObservationsStore
+from ks4_pipeline.quality.book import basis_of, rules_in_force
+from ks4_pipeline.quality.evaluation import EvaluationError
+from ks4_pipeline.quality.judging import Judgement, judge, kept, refuse_errors
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.edition import Addition, Attempt, publish
+from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish
 from ks4_pipeline.warehouse.file import WarehouseFile
-from ks4_pipeline.warehouse.reading import InForce, count_rows, loaded_versions
+from ks4_pipeline.warehouse.reading import InForce, count_rows, judged_on, loaded_versions
 
 
 class NotLandedError(Ks4Error):
@@ -106,7 +111,8 @@ class Pipeline:
         moved = poll.moved(listing, self.in_force().get(data_set.name, {})) if listing else []
         if listing and moved:
             warehouse = WarehouseFile(self.settings.warehouse, wait_seconds=wait_seconds)
-            publish(warehouse, [Addition(data_set, listing)], [], self._clock(), newest=self.landing.listing)
+            addition = Addition(data_set, listing, notes=self.notes(data_set))
+            publish(warehouse, [addition], [], self._clock(), newest=self.landing.listing)
         return moved
 
     def land(
@@ -123,20 +129,20 @@ class Pipeline:
         *,
         on_progress: Progress | None = None,
         on_landed: Callable[[], None] = lambda: None,
-    ) -> tuple[Landed, Observations]:
-        """Land a version and type it: what :meth:`land` and :meth:`observe` do, with the typing begun as it arrives.
+    ) -> Finished:
+        """Land, type and judge a version: what :meth:`land` and :meth:`observe` do, typed while it arrives.
 
         Raises:
-            RefusedVersionError: when its content cannot be trusted.
+            RefusedVersionError: when its content cannot be trusted, or breaks a rule of severity error.
             EesError: when it cannot be fetched.
         """
         with self.observations.ahead(data_set) as ahead:
             landed = self.landing.fetch(client, data_set, version, on_progress, ahead.read)
             on_landed()
-            return landed, self.observe(data_set, landed, ahead)
+            return self.observe(data_set, landed, ahead)
 
-    def observe(self, data_set: DataSet, landed: Landed, ahead: Ahead | None = None) -> Observations:
-        """Type a landed version; one that is refused is set aside, so that the next attempt fetches it anew.
+    def observe(self, data_set: DataSet, landed: Landed, ahead: Ahead | None = None) -> Finished:
+        """Type and judge a landed version; one that is refused is set aside, and the next attempt fetches it anew.
 
         Args:
             data_set: which.
@@ -144,13 +150,46 @@ class Pipeline:
             ahead: what was typed of it while it arrived.
 
         Raises:
-            RefusedVersionError: when its content cannot be trusted.
+            RefusedVersionError: when its content cannot be trusted, or breaks a rule of severity error.
         """
         try:
-            return self.observations.make(data_set, landed, ahead)
+            return self.finish(data_set, landed, ahead)
         except RefusedVersionError as error:
             self.landing.refuse(data_set, landed, str(error))
+            self.observations.remove(data_set, landed.version)
             raise
+
+    def finish(self, data_set: DataSet, landed: Landed, ahead: Ahead | None = None, *, anew: bool = False) -> Finished:
+        """A landed version typed and judged, whatever of it has been done before.
+
+        Args:
+            data_set: which.
+            landed: the version.
+            ahead: what was typed of it while it arrived.
+            anew: type it whatever is there.
+
+        Raises:
+            RefusedVersionError: as for :meth:`observe`; the landing stays where it is.
+        """
+        observations = self.observations.make(data_set, landed, ahead, anew=anew)
+        judgement = self.judge(data_set, landed, observations)
+        refuse_errors(f"{data_set.name} {landed.version}", judgement)
+        return Finished(landed, observations, judgement)
+
+    def judge(self, data_set: DataSet, landed: Landed, observations: Observations) -> Judgement:
+        """What the rules in force say of a version, by the version that landed before it."""
+        before = self._before(data_set, landed.version, self.landing.versions(data_set))
+        basis = self._basis(data_set, landed.manifest.csv.sha256, before)
+        known = kept(observations, basis)
+        if known is not None:
+            return known
+        previous = None
+        if before is not None:
+            with suppress(RefusedVersionError, LandingError):  # then there is nothing to compare with
+                previous = self.observations.make(data_set, before)
+        if previous is None:
+            basis = self._basis(data_set, landed.manifest.csv.sha256, None)
+        return judge(observations, previous, rules_in_force(self.settings.rules, data_set.name), basis)
 
     def publish(self, data_set: DataSet, versions: Iterable[VersionNumber]) -> None:
         """Publish an edition with versions that have landed and been typed, and the list as last seen.
@@ -165,9 +204,38 @@ class Pipeline:
         now = self._clock()
         attempts = [
             Attempt(data_set.name, landed.version, now, now, "loaded", rows=observations.facts.rows)
-            for landed, observations in finished
+            for landed, observations, _ in finished
         ]
-        publish(self.warehouse, [Addition(data_set, listing, finished)], attempts, now, newest=self.landing.listing)
+        addition = self.addition(data_set, listing, finished)
+        publish(self.warehouse, [addition], attempts, now, newest=self.landing.listing)
+
+    def addition(self, data_set: DataSet, listing: Listing, finished: Sequence[Finished]) -> Addition:
+        """What the next edition has to say of a data set: these versions, and new judgements of those in force.
+
+        A version in force is judged anew when rules, or the version before it, are others than they were. It keeps its
+        table whatever comes.
+        """
+        new = {landed.version for landed, *_ in finished}
+        in_force = self.in_force().get(data_set.name, {})
+        judged = judged_on(self.warehouse, data_set.name) if in_force else {}
+        landed_versions = self.landing.versions(data_set) if in_force else ()
+        rejudged = {}
+        for version in in_force.keys() - new:
+            # Its landing may be damaged or gone; what was said of it stays then.
+            with suppress(EvaluationError, LandingError, NotLandedError, RefusedVersionError):
+                before = self._before(data_set, version, landed_versions)
+                if judged.get(version) != self._basis(data_set, in_force[version].csv_sha256, before):
+                    landed = self.landed(data_set, version)
+                    rejudged[version] = self.judge(data_set, landed, self.observations.make(data_set, landed))
+        return Addition(data_set, listing, finished, rejudged, self.notes(data_set))
+
+    def notes(self, data_set: DataSet) -> tuple[Note, ...]:
+        """The configuration's notes on a data set."""
+        return tuple(
+            as_note(setting)
+            for setting in self.settings.notes
+            if setting.data_sets is None or data_set.name in setting.data_sets
+        )
 
     def refetch(
         self, client: EesClient, data_set: DataSet, version: VersionNumber, on_progress: Progress | None = None
@@ -203,9 +271,9 @@ class Pipeline:
                 )
         else:
             landed = self._accept(data_set, candidate)
-        observations = self.observations.make(data_set, landed)
+        finished = self.finish(data_set, landed)
         self.publish(data_set, [version])
-        return observations
+        return finished.observations
 
     def in_force(self) -> dict[str, dict[VersionNumber, InForce]]:
         """By data set, the versions with a table in the published warehouse."""
@@ -261,7 +329,7 @@ class Pipeline:
     def _accept(self, data_set: DataSet, candidate: Landed) -> Landed:
         """Make sure that the candidate can be typed before it takes the place of what is in force."""
         try:
-            self.observations.make(data_set, candidate)
+            self.finish(data_set, candidate)
         except RefusedVersionError:
             in_force = self.landing.get(data_set, candidate.version)
             if in_force:
@@ -269,9 +337,23 @@ class Pipeline:
             raise
         return self.landing.accept(data_set, candidate)
 
-    def _finished(self, data_set: DataSet, version: VersionNumber) -> tuple[Landed, Observations]:
+    def _before(self, data_set: DataSet, version: VersionNumber, landed: Sequence[VersionNumber]) -> Landed | None:
+        """The landed version before another, by number; None when there is none, or it cannot be read."""
+        earlier = max((other for other in landed if other < version), default=None)
+        with suppress(LandingError):
+            return self.landing.get(data_set, earlier) if earlier else None
+        return None
+
+    def _basis(self, data_set: DataSet, csv_sha256: str, before: Landed | None) -> str:
+        """What a judgement of a version's bytes, compared with the version before it, is based on now."""
+        fingerprint = before.manifest.csv.sha256 if before else None
+        return basis_of(self.settings.rules, data_set.name, csv_sha256, fingerprint)
+
+    def _finished(self, data_set: DataSet, version: VersionNumber) -> Finished:
         landed = self.landed(data_set, version)
         observations = self.observations.get(data_set, landed)
         if observations is None:
             raise NotLandedError(f"{data_set.name} {version} has no observations; run the observations step first.")
-        return landed, observations
+        judgement = self.judge(data_set, landed, observations)
+        refuse_errors(f"{data_set.name} {version}", judgement)
+        return Finished(landed, observations, judgement)

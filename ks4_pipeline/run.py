@@ -17,16 +17,15 @@ from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.ees.errors import EesError, EesStatusError, EesUnavailableError
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
-from ks4_pipeline.landing import Landed, LandingError, Listing
+from ks4_pipeline.landing import LandingError, Listing
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.quality.evaluation import EvaluationError
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import keeping
-from ks4_pipeline.warehouse.edition import Addition, Attempt, publish, refuse_foreign
+from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish, refuse_foreign
 from ks4_pipeline.warehouse.reading import InForce
-
-Finished = tuple[Landed, Observations]
 
 
 class Outcome(StrEnum):
@@ -145,7 +144,8 @@ def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunRepor
         versions = pipeline.landing.versions(data_set)
         if versions:  # one of which nothing could ever be loaded is not in the warehouse either
             this.reporter.looked(data_set, listing, versions)
-            additions.append(Addition(data_set, listing, this.reload(data_set, versions)))
+            finished, notes = this.reload(data_set, versions), pipeline.notes(data_set)
+            additions.append(Addition(data_set, listing, finished, notes=notes))
     this.refuse_loss(additions)
     if this.report.exit_code == 0:
         this.publish(additions, anew=True)
@@ -188,7 +188,8 @@ class _Run:
         ]
         self.reporter.looked(data_set, listing, missing)
         loaded = self._load(client, data_set, missing)
-        return [Addition(data_set, listing, loaded)] if loaded or poll.moved(listing, in_force) else []
+        has_news = loaded or poll.moved(listing, in_force)
+        return [self._pipeline.addition(data_set, listing, loaded)] if has_news else []
 
     def _is_gone(self, data_set: DataSet, version: VersionNumber) -> bool:
         """Whether a loaded version's landing is not there: named by somebody, it is fetched anew."""
@@ -201,13 +202,12 @@ class _Run:
             started_at = self._pipeline.now()
             self.reporter.typing(data_set, version)
             try:
-                landed = self._pipeline.landed(data_set, version)
-                observations = self._pipeline.observations.make(data_set, landed, anew=True)
+                finished = self._pipeline.finish(data_set, self._pipeline.landed(data_set, version), anew=True)
             except Ks4Error as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
-                self._succeed(data_set, started_at, observations)
-                loaded.append((landed, observations))
+                self._succeed(data_set, started_at, finished.observations)
+                loaded.append(finished)
         return loaded
 
     def refuse_loss(self, additions: Iterable[Addition]) -> None:
@@ -245,7 +245,7 @@ class _Run:
         for version in versions:
             started_at = self._pipeline.now()
             try:
-                landed, observations = self._pipeline.load(
+                finished = self._pipeline.load(
                     client,
                     data_set,
                     version,
@@ -254,11 +254,11 @@ class _Run:
                 )
             except RefusedVersionError as error:
                 self._fail(data_set, version, started_at, Outcome.REFUSED, error)
-            except (EesError, LandingError) as error:
+            except (EesError, LandingError, EvaluationError) as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
-                self._succeed(data_set, started_at, observations)
-                loaded.append((landed, observations))
+                self._succeed(data_set, started_at, finished.observations)
+                loaded.append(finished)
         return loaded
 
     def _succeed(self, data_set: DataSet, started_at: datetime, observations: Observations) -> None:

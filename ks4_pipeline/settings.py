@@ -11,10 +11,19 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ks4_pipeline.ees.limits import Limits
 from ks4_pipeline.errors import ConfigurationError
@@ -33,6 +42,7 @@ _ENVIRONMENT = {
 }
 _OTHER_VARIABLES = {"KS4_BENCH_DIR", "KS4_CONFIG", "KS4_REAL_DATA"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Schemas that DuckDB or the warehouse itself own, and databases that a schema of the same name would be mistaken for.
 _RESERVED = {"catalogue", "main", "temp", "system", "information_schema", "pg_catalog", "warehouse", "memory"}
@@ -108,6 +118,71 @@ class DataSet(BaseModel):
     id: Annotated[str, AfterValidator(_checked_id)]
 
 
+class RuleSetting(BaseModel):
+    """A table ``[rules.<name>]``: the severity of a built-in rule, or a rule of one's own.
+
+    Attributes:
+        severity: ``off``, ``warn`` or ``error``; a rule of one's own warns by default.
+        asserts: the key ``assert``: what must hold, as a sentence.
+        sql: a predicate that must hold for every row, or a query that returns what breaks the rule.
+        source: who says so.
+        data_sets: names of the data sets it is for; without it, all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    severity: Literal["off", "warn", "error"] | None = None
+    asserts: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="assert")
+    sql: Annotated[str, Field(min_length=1)] | None = None
+    source: str | None = None
+    data_sets: tuple[str, ...] | None = None
+
+    def is_for(self, data_set: str) -> bool:
+        """Whether it is about a data set."""
+        return self.data_sets is None or data_set in self.data_sets
+
+
+class NoteSetting(BaseModel):
+    """A table ``[[notes]]``: something to know of some figures. What is not given means all.
+
+    Attributes:
+        text: the note.
+        kind: one word; ``break`` and ``not_comparable`` say that the figures must not be compared over time.
+        source: who says so.
+        data_sets: names of the data sets it is for.
+        indicator, time_period, geographic_level, location_code, location, filter_column, filter_option: which figures,
+            as in the columns of ``catalogue.notes``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: Annotated[str, Field(min_length=1)]
+    kind: Annotated[str, Field(pattern="^[a-z][a-z_]*$")] = "note"
+    source: str = "the configuration"
+    data_sets: tuple[str, ...] | None = None
+    indicator: str | None = None
+    time_period: str | None = None
+    geographic_level: str | None = None
+    location_code: str | None = None
+    location: str | None = None
+    filter_column: str | None = None
+    filter_option: str | None = None
+
+    @model_validator(mode="after")
+    def _option_of_a_filter(self) -> Self:
+        if self.filter_option is not None and self.filter_column is None:
+            raise ValueError("filter_option needs filter_column: the filter it is an option of")
+        return self
+
+
+def _check_followed(what: str, data_sets: tuple[str, ...] | None, info: ValidationInfo) -> None:
+    """Make sure that a rule or a note names followed data sets only; said elsewhere when those cannot be used."""
+    followed = {data_set.name for data_set in info.data.get("data_sets", ())}
+    unknown = sorted(set(data_sets or ()) - followed)
+    if followed and unknown:
+        raise ValueError(f"{what}: data_sets names {unknown[0]!r}, and no data set is followed under that name")
+
+
 class Settings(BaseModel):
     """Everything that can be configured.
 
@@ -123,6 +198,8 @@ class Settings(BaseModel):
             reconciliation.
         alert_webhook: an address that gets ``{"text": ...}`` posted for each failed run; none by default.
         limits: the table ``[limits]``: how much of an answer is taken, for how long, and how often is asked.
+        rules: the tables ``[rules.<name>]``, by name.
+        notes: the tables ``[[notes]]``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -135,6 +212,8 @@ class Settings(BaseModel):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     alert_webhook: Annotated[str, AfterValidator(_checked_webhook)] | None = Field(default=None, repr=False)
     limits: Limits = Limits()
+    rules: dict[str, RuleSetting] = Field(default_factory=dict)
+    notes: tuple[NoteSetting, ...] = ()
 
     @field_validator("data_sets", mode="before")
     @classmethod
@@ -159,6 +238,32 @@ class Settings(BaseModel):
             if data_set.id in names:
                 raise ValueError(f"{names[data_set.id]!r} and {data_set.name!r} follow the same data set {data_set.id}")
             names[data_set.id] = data_set.name
+        return value
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_can_be_used(cls, value: dict[str, RuleSetting]) -> dict[str, RuleSetting]:
+        if value:
+            from ks4_pipeline.quality.book import problem_of  # noqa: PLC0415 - only who has rules waits for DuckDB
+
+            for name, setting in value.items():
+                problem = problem_of(name, setting) if _RULE_NAME.fullmatch(name) else "this is not a usable name"
+                if problem:
+                    raise ValueError(f"{name}: {problem}")
+        return value
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_of_followed_ones(cls, value: dict[str, RuleSetting], info: ValidationInfo) -> dict[str, RuleSetting]:
+        for name, rule in value.items():
+            _check_followed(name, rule.data_sets, info)
+        return value
+
+    @field_validator("notes")
+    @classmethod
+    def _notes_of_followed_ones(cls, value: tuple[NoteSetting, ...], info: ValidationInfo) -> tuple[NoteSetting, ...]:
+        for number, note in enumerate(value, 1):
+            _check_followed(f"note {number}", note.data_sets, info)
         return value
 
     def data_set(self, name: str) -> DataSet:
@@ -252,8 +357,11 @@ def _explain(error: ValidationError, path: Path, values: Mapping[str, Any], from
     lines = []
     for fault in faults:
         key = _key(fault["loc"], values)
-        where = variables[key] if key in from_environment else f"{path}: {key}"
         message = fault["msg"].removeprefix("Value error, ").replace("Field required", "this key is needed")
+        if key == "rules" and fault["type"] == "value_error":  # the validator of all rules knows which it is
+            name, _, message = message.partition(": ")
+            key = f"rules.{name}"
+        where = variables[key] if key in from_environment else f"{path}: {key}"
         match fault["type"]:
             case "extra_forbidden":
                 message = "unknown key"

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ks4_pipeline.csv_shape import ShapeReader
 from ks4_pipeline.ees.client import EesClient
-from ks4_pipeline.ees.limits import Limits
+from ks4_pipeline.ees.models import Meta, VersionRecord
 from ks4_pipeline.ees.retrying import RetryPolicy
+from ks4_pipeline.landing import MANIFEST, Bytes, Landed, Manifest, Shape
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.run import RunReport, run
 from ks4_pipeline.sandbox.authoring import write_data_set
 from ks4_pipeline.settings import DataSet, Settings
+from ks4_pipeline.versions import VersionNumber
 
 KEYS = ("time_period", "time_identifier", "geographic_level", "country_code", "country_name")
 FILTERS = ({"column": "grp", "label": "Social care group", "hint": "Groups overlap"},)
@@ -106,14 +111,62 @@ def packed(text: str | bytes) -> bytes:
     return gzip.compress(text.encode() if isinstance(text, str) else text, mtime=0)
 
 
+def lay_down(
+    folder: Path, data_set: DataSet, version: VersionNumber, text: str, meta: Meta, *, rows: int | None = None
+) -> Landed:
+    """A version as the landing step leaves it, without a publisher; ``rows`` are those announced."""
+    content = text.encode()
+    announced = text.count("\n") - 1 if rows is None else rows
+    record = VersionRecord(version=version, type="Major", status="Published", total_results=announced)
+    files = {
+        "data.csv.gz": packed(content),
+        "meta.json": meta.model_dump_json(by_alias=True).encode(),
+        "version.json": record.model_dump_json(by_alias=True).encode(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, body in files.items():
+        (folder / name).write_bytes(body)
+    shape = ShapeReader()
+    shape.feed(content)
+    manifest = Manifest(
+        data_set_id=data_set.id,
+        version=record.version,
+        url="http://localhost/",
+        file_name="f.csv",
+        fetched_at=datetime.now(UTC),
+        fetched_by="test",
+        served=Bytes.of(folder / "data.csv.gz"),
+        csv=Bytes(bytes=len(content), sha256=hashlib.sha256(content).hexdigest()),
+        shape=Shape.of(shape.finish()),
+        documents={name: Bytes.of(folder / name) for name in ("meta.json", "version.json")},
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    return Landed(folder, manifest)
+
+
 NO_PAUSES = RetryPolicy(sleep=lambda _seconds: None)
 
 
 def pipeline_for(
-    data_dir: Path, url: str, *data_sets: DataSet, policy: RetryPolicy = NO_PAUSES, **limits: float
+    data_dir: Path,
+    url: str,
+    *data_sets: DataSet,
+    policy: RetryPolicy = NO_PAUSES,
+    configured: Mapping[str, object] | None = None,
+    **limits: float,
 ) -> Pipeline:
-    """A pipeline on a data directory, pointed at a sandbox; ``limits`` are those of ``[limits]``."""
-    settings = Settings(api_url=url, data_dir=data_dir, data_sets=data_sets, limits=Limits.model_validate(limits))
+    """A pipeline on a data directory, pointed at a sandbox.
+
+    Args:
+        data_dir: where everything is kept.
+        url: of the sandbox.
+        data_sets: what is followed.
+        policy: of retries.
+        configured: ``rules`` and ``notes``, as in the configuration's file.
+        limits: those of ``[limits]``.
+    """
+    base: dict[str, object] = {"api_url": url, "data_dir": data_dir, "data_sets": data_sets, "limits": limits}
+    settings = Settings.model_validate(base | dict(configured or {}))
     return Pipeline(settings, connect=partial(EesClient, policy=policy, limits=settings.limits))
 
 

@@ -5,7 +5,7 @@ the faults as a failed check, so that nothing behind it runs. (No deferred annot
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
@@ -16,7 +16,9 @@ from ks4_pipeline.observations import FORMAT, Observations
 from ks4_pipeline.orchestration import metadata
 from ks4_pipeline.orchestration.partitions import versions_of
 from ks4_pipeline.pipeline import Pipeline
-from ks4_pipeline.quality import CHECKS, CheckResult, Severity, check
+from ks4_pipeline.quality import CheckResult, Severity
+from ks4_pipeline.quality.judging import FailedRulesError
+from ks4_pipeline.quality.rules import Rule
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import change_of, checks_of
@@ -34,9 +36,9 @@ def asset_key(data_set: DataSet, step: str) -> dg.AssetKey:
     return dg.AssetKey([data_set.name, step])
 
 
-def build_assets(data_set: DataSet) -> list[dg.AssetsDefinition]:
-    """The assets of one data set."""
-    return [_landing(data_set), _observations(data_set), _published(data_set)]
+def build_assets(data_set: DataSet, rules: Sequence[Rule]) -> list[dg.AssetsDefinition]:
+    """The assets of one data set, and the rules its versions are held to."""
+    return [_landing(data_set), _observations(data_set, rules), _published(data_set)]
 
 
 def _landing(data_set: DataSet) -> dg.AssetsDefinition:
@@ -72,7 +74,7 @@ def landing_result(data_set: DataSet, landed: Landed, seconds: float | None = No
     )
 
 
-def _observations(data_set: DataSet) -> dg.AssetsDefinition:
+def _observations(data_set: DataSet, rules: Sequence[Rule]) -> dg.AssetsDefinition:
     key = asset_key(data_set, "observations")
 
     @dg.asset(
@@ -91,7 +93,7 @@ def _observations(data_set: DataSet) -> dg.AssetsDefinition:
                 description="Every row is whole, every indicator cell is a number or a known marker, and there are as "
                 "many rows as the publisher announces.",
             ),
-            *(dg.AssetCheckSpec(name, asset=key, description=asserts) for name, asserts in CHECKS.items()),
+            *(dg.AssetCheckSpec(rule.name, asset=key, description=rule.asserts) for rule in rules),
         ],
         description=(
             "The version as a typed table: each indicator a number or NULL, and behind it a flag with the publisher's "
@@ -103,29 +105,56 @@ def _observations(data_set: DataSet) -> dg.AssetsDefinition:
         started = time.monotonic()
         landed = pipeline.landed(data_set, version)
         try:
-            found = pipeline.observe(data_set, landed)
+            finished = pipeline.observe(data_set, landed)
+        except FailedRulesError as error:
+            yield dg.AssetCheckResult(passed=True, check_name=CONTENT_ACCEPTED, asset_key=key)
+            yield from rule_results(data_set, rules, error.judgement.results)
+            raise dg.Failure(str(error), allow_retries=False) from error
         except RefusedVersionError as error:
             faults: metadata.Metadata = {"faults": error.count, "first faults": metadata.fault_table(error.faults)}
             yield dg.AssetCheckResult(passed=False, check_name=CONTENT_ACCEPTED, asset_key=key, metadata=faults)
             raise dg.Failure(str(error), metadata=faults, allow_retries=False) from error
-        yield from observation_results(data_set, found, round(time.monotonic() - started, 2))
+        seconds = round(time.monotonic() - started, 2)
+        yield from observation_results(data_set, finished.observations, rules, finished.judgement.results, seconds)
 
     return observations
 
 
-def observation_results(data_set: DataSet, found: Observations, seconds: float | None = None) -> Results:
-    """What the UI shows of accepted observations: their checks, then themselves."""
+def observation_results(
+    data_set: DataSet,
+    found: Observations,
+    rules: Sequence[Rule],
+    results: Iterable[CheckResult],
+    seconds: float | None = None,
+) -> Results:
+    """What the UI shows of accepted observations: what the rules say of them, then themselves."""
     key = asset_key(data_set, "observations")
     yield dg.AssetCheckResult(
         passed=True, check_name=CONTENT_ACCEPTED, asset_key=key, metadata={"rows": found.facts.rows, "faults": 0}
     )
-    for result in check(found.facts):
-        yield as_check_result(key, result)
+    yield from rule_results(data_set, rules, results)
     yield dg.MaterializeResult(
         asset_key=key,
         metadata={**metadata.of_observations(found), **_seconds(seconds)},
         data_version=dg.DataVersion(f"{found.facts.csv_sha256}:{FORMAT}"),
     )
+
+
+def rule_results(data_set: DataSet, rules: Sequence[Rule], results: Iterable[CheckResult]) -> Results:
+    """The outcome of each rule in force; Dagster wants one of those too that do not apply."""
+    key = asset_key(data_set, "observations")
+    found = {result.name: result for result in results}
+    for rule in rules:
+        nothing = CheckResult(
+            rule.name,
+            passed=True,
+            affected=0,
+            detail="There is nothing to say: the version has no such columns, or there is none before it.",
+            family=rule.family,
+            asserts=rule.asserts,
+            source=rule.source,
+        )
+        yield as_check_result(key, found.get(rule.name, nothing))
 
 
 def _published(data_set: DataSet) -> dg.AssetsDefinition:
@@ -238,5 +267,5 @@ def as_check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResul
         asset_key=key,
         severity=severity,
         description=result.detail,
-        metadata={"affected": result.affected},
+        metadata=metadata.of_check(result),
     )

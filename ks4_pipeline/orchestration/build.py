@@ -11,6 +11,7 @@ from ks4_pipeline.orchestration.republishing import republishing_check
 from ks4_pipeline.orchestration.schedules import build_schedules
 from ks4_pipeline.orchestration.sensors import build_sensors
 from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.quality.book import rules_in_force
 from ks4_pipeline.settings import Settings
 
 
@@ -21,7 +22,11 @@ def build_definitions(settings: Settings, *, pipeline: Pipeline | None = None) -
         settings: which data sets, where, and how often.
         pipeline: the steps to run; made from the settings when None.
     """
-    assets = [asset for data_set in settings.data_sets for asset in build_assets(data_set)]
+    assets = [
+        asset
+        for data_set in settings.data_sets
+        for asset in build_assets(data_set, rules_in_force(settings.rules, data_set.name))
+    ]
     checks = {data_set.name: republishing_check(data_set) for data_set in settings.data_sets}
     loads = [load_job(data_set, [checks[data_set.name]]) for data_set in settings.data_sets]
     refetch = refetch_job(list(checks.values()))

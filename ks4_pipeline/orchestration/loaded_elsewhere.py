@@ -21,9 +21,10 @@ from ks4_pipeline.orchestration.assets import (
 )
 from ks4_pipeline.orchestration.runs import attempts_at
 from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.quality.book import rules_in_force
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.reading import InForce
+from ks4_pipeline.warehouse.reading import InForce, checks_of
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
@@ -55,7 +56,9 @@ def _results(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> R
     yield landing_result(data_set, landed)
     observations = pipeline.observations.get(data_set, landed)
     if observations:
-        yield from observation_results(data_set, observations)
+        rules = rules_in_force(pipeline.settings.rules, data_set.name)
+        results = checks_of(pipeline.warehouse, data_set.name, version).values()
+        yield from observation_results(data_set, observations, rules, results)
     yield from table_results(pipeline, data_set, version)
     yield from revision_results(pipeline, data_set, version)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from ks4_pipeline.ees.models import Indicator, VersionRecord
 from ks4_pipeline.faults import Fault
 from ks4_pipeline.landing import Landed
 from ks4_pipeline.observations import Observations
+from ks4_pipeline.quality import CheckResult, Example
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import Change
@@ -98,6 +99,25 @@ def of_change(data_set: DataSet, version: VersionNumber, change: Change | None) 
     if other:
         found["what else differs"] = dg.MetadataValue.md(_bullets(other))
     return found
+
+
+def of_check(result: CheckResult) -> Metadata:
+    """What a check asserts, where that comes from, and the first findings as a table."""
+    found: Metadata = {"affected": result.affected, "asserts": result.asserts, "source": result.source}
+    if result.examples:
+        found["first findings"] = dg.MetadataValue.md(example_table(result.examples))
+    return found
+
+
+def example_table(examples: Sequence[Example]) -> str:
+    """Findings as a Markdown table: the columns that say where, then what stands there."""
+    keys = list(dict.fromkeys(name for example in examples for name in example.key))
+    values = list(dict.fromkeys(name for example in examples for name in example.values))
+    lines = (
+        [example.key.get(name, "") for name in keys] + [example.values.get(name, "") for name in values]
+        for example in examples
+    )
+    return "\n".join([_line([*keys, *values]), _line(["---"] * len([*keys, *values])), *map(_line, lines)])
 
 
 def column_schema(observations: Observations) -> dg.TableSchema:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from itertools import pairwise
 
@@ -33,6 +34,7 @@ from ks4_pipeline.ees.vocabulary import TIME_IDENTIFIERS_BY_CODE, csv_time_perio
 from ks4_pipeline.landing import Landed, Listing
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality import CheckResult
+from ks4_pipeline.quality.judging import Judgement
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.structure import Item
 from ks4_pipeline.versions import VersionNumber
@@ -63,9 +65,8 @@ def replace_version(
     data_set: DataSet,
     landed: Landed,
     observations: Observations,
-    checks: Iterable[CheckResult],
 ) -> None:
-    """Describe a loaded version anew: columns, options, places, periods, announced changes and check results."""
+    """Describe a loaded version anew: columns, options, places, periods and announced changes."""
     about: Row = {"data_set": data_set.name, "version": str(landed.version)}
     for table in OF_A_VERSION:
         connection.execute(f"DELETE FROM {table.qualified} WHERE data_set = $data_set AND version = $version", about)
@@ -76,7 +77,6 @@ def replace_version(
         LOCATIONS: (row for group in landed.meta.locations for row in _location_rows(group)),
         TIME_PERIODS: _period_rows(landed.meta),
         CHANGES: _change_rows(landed.changes),
-        CHECKS: (_check_row(check) for check in checks),
     }
     for table, found in rows.items():
         insert(connection, table, ({**about, **row} for row in found))
@@ -202,6 +202,18 @@ def title(connection: duckdb.DuckDBPyConnection, schema: str) -> str | None:
     return row[0] if row else None
 
 
+def replace_checks(
+    connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber, judgement: Judgement
+) -> None:
+    """Write what the rules say of a version, in place of what they said before."""
+    connection.execute(
+        f"DELETE FROM {CHECKS.qualified} WHERE data_set = ? AND version = ? AND NOT list_contains(?, check_name)",
+        [schema, str(version), list(AUDIT_CHECKS)],
+    )
+    about: Row = {"data_set": schema, "version": str(version), "basis": judgement.basis}
+    insert(connection, CHECKS, ({**about, **_check_row(check)} for check in judgement.results))
+
+
 def replace_audit(
     connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber, checks: Iterable[CheckResult]
 ) -> None:
@@ -321,6 +333,12 @@ def _check_row(check: CheckResult) -> Row:
         "passed": check.passed,
         "affected": check.affected,
         "detail": check.detail,
+        "family": str(check.family),
+        "asserts": check.asserts,
+        "source": check.source,
+        "examples": json.dumps([asdict(example) for example in check.examples], ensure_ascii=False)
+        if check.examples
+        else None,
     }
 
 

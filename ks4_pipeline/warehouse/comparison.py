@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ks4_pipeline.columns import FILE_VERSION, Role
+from ks4_pipeline.columns import FILE_VERSION, TOTALS, Role
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.identity import UnifiedColumn
 from ks4_pipeline.markers import MARKERS
@@ -32,7 +32,6 @@ RESULT = "ks4_comparison"
 """The temporary table :func:`compare` leaves: class, key columns, indicator, old and new value, flag (and text)."""
 
 _CODED = ("ks4_old_coded", "ks4_new_coded")
-_TOTALS = ("total", "all pupils", "all")
 
 
 @dataclass(frozen=True)
@@ -225,10 +224,10 @@ class _Pair:
         value = identifier(column.names[having])
         rows = self._run(
             f"SELECT DISTINCT {value} FROM {qualified(self._schema, having.table)} WHERE lower(trim({value})) IN "
-            f"({', '.join(map(literal, _TOTALS))})"
+            f"({', '.join(map(literal, TOTALS))})"
         ).fetchall()
         found = {label.strip().lower(): label for (label,) in rows}
-        total = next((found[word] for word in _TOTALS if word in found), None)
+        total = next((found[word] for word in TOTALS if word in found), None)
         self._imputed[column.name] = total
         return total
 

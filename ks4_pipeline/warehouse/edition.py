@@ -6,19 +6,21 @@ Tells the other modules of this package in which order to work; loading several 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import duckdb
 
 from ks4_pipeline.audit import Seen, audit
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.landing import Landed, Listing
+from ks4_pipeline.notes import Note
 from ks4_pipeline.observations import Observations
-from ks4_pipeline.quality import check
+from ks4_pipeline.quality.judging import Judgement
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse import catalogue, channels, history, keeping, long, revisions, schema, tables
+from ks4_pipeline.warehouse import catalogue, channels, history, keeping, long, notes, revisions, schema, tables
 from ks4_pipeline.warehouse.comparison import Comparison
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.keeping import Kept
@@ -45,13 +47,31 @@ class Attempt:
     rows: int | None = None
 
 
+class Finished(NamedTuple):
+    """A version ready for an edition: landed, typed and judged."""
+
+    landed: Landed
+    observations: Observations
+    judgement: Judgement
+
+
 @dataclass(frozen=True)
 class Addition:
-    """What an edition brings for one data set: the publisher's list, and versions to load (perhaps none)."""
+    """What an edition brings for one data set.
+
+    Attributes:
+        data_set: which.
+        listing: the publisher's list.
+        versions: to load, perhaps none.
+        rejudged: new results of versions that are loaded already.
+        notes: the configuration's notes.
+    """
 
     data_set: DataSet
     listing: Listing
-    versions: Sequence[tuple[Landed, Observations]] = ()
+    versions: Sequence[Finished] = ()
+    rejudged: Mapping[VersionNumber, Judgement] = field(default_factory=dict)
+    notes: Sequence[Note] = ()
 
 
 def refuse_foreign(warehouse: WarehouseFile, data_sets: Iterable[DataSet]) -> None:
@@ -115,20 +135,19 @@ def _add(
     title_before = catalogue.title(connection, data_set.name)
     columns_before = history.stored_columns(connection, data_set.name)
     followed_before = catalogue.predecessors(connection, data_set.name)
-    for landed, observations in addition.versions:
+    for landed, observations, judgement in addition.versions:
         tables.replace_table(connection, data_set.name, listing.summary.title, landed.record, observations)
-        catalogue.replace_version(connection, data_set, landed, observations, check(observations.facts))
-    landed_now = {landed.version: landed for landed, _ in addition.versions}
+        catalogue.replace_version(connection, data_set, landed, observations)
+        catalogue.replace_checks(connection, data_set.name, landed.version, judgement)
+    for version, judgement in addition.rejudged.items():
+        catalogue.replace_checks(connection, data_set.name, version, judgement)
+    landed_now = {landed.version: landed for landed, *_ in addition.versions}
     catalogue.replace_listing(connection, data_set, listing, landed_now, loaded_at, unlisted=kept.unlisted)
     is_retitled = title_before not in {None, listing.summary.title}
     if title_before is not None and is_retitled:
         tables.retitle(connection, data_set.name, title_before, listing.summary.title)
     chosen = channels.choose(listing.versions, _with_tables(connection, data_set))
     channels.update_views(connection, data_set.name, chosen, anew=is_retitled)
-    if "latest" in chosen:
-        long.create_view(connection, data_set.name, chosen["latest"])
-    else:
-        long.drop_view(connection, data_set.name)
     catalogue.mark_channels(connection, data_set, chosen)
     columns = history.stored_columns(connection, data_set.name)
     history.create(connection, data_set.name, columns)
@@ -140,6 +159,14 @@ def _add(
     )
     for found in made:
         _audit(connection, data_set.name, found, is_announced=follows.get(found.new) == found.old)
+    notes.replace(connection, data_set.name, columns, addition.notes)
+    if "latest" in chosen:
+        not_comparable = notes.not_comparable(connection, data_set.name, columns, chosen["latest"])
+        long.create_view(connection, data_set.name, chosen["latest"], not_comparable)
+        notes.create_view(connection, data_set.name, columns, chosen["latest"])
+    else:
+        long.drop_view(connection, data_set.name)
+        notes.drop_view(connection, data_set.name)
 
 
 def _audit(connection: duckdb.DuckDBPyConnection, name: str, found: Comparison, *, is_announced: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import duckdb
 
 from ks4_pipeline.versions import VersionNumber
@@ -17,12 +19,22 @@ _COMMENTS = {
     "value": "The figure; NULL where the publisher gives a marker instead.",
     "marker": "The marker in place of a figure; NULL where there is one.",
     "reason": "What the marker means; rounds_to_zero is neither zero nor missing.",
+    "comparable": "false: the figure must not be compared with those of other periods; observation_notes says why.",
     "text": "The cell of an indicator that the publisher means as text.",
 }
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber) -> None:
-    """Make the schema's ``latest_long`` over the table of a version."""
+def create_view(
+    connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber, not_comparable: Mapping[str, str]
+) -> None:
+    """Make the schema's ``latest_long`` over the table of a version.
+
+    Args:
+        connection: to the build.
+        schema: the data set's name.
+        version: whose table.
+        not_comparable: by indicator, SQL that is true where its figure must not be compared.
+    """
     columns = connection.execute(
         f"SELECT column_name, role, data_type, label, unit FROM {COLUMNS.qualified} "
         "WHERE data_set = ? AND version = ? ORDER BY position",
@@ -34,7 +46,9 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, version: Ver
     has_text = any(kind != "DOUBLE" for _, _, kind, _, _ in indicators)
     own = [name for name in _COMMENTS if name != "text" or has_text]
     names = {name: free_name(name, keys) for name in own}
-    cells = ", ".join(_cell(*column, has_text=has_text) for column in indicators)
+    cells = ", ".join(
+        _cell(*column, has_text=has_text, not_comparable=not_comparable.get(column[0])) for column in indicators
+    )
     parts = [f"version_table.{identifier(key)}" for key in keys]
     parts += [
         f"{'markers.reason' if name == 'reason' else f'{cell}.{name}'} AS {identifier(names[name])}" for name in own
@@ -58,7 +72,9 @@ def drop_view(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
     connection.execute(f"DROP VIEW IF EXISTS {qualified(schema, VIEW)}")
 
 
-def _cell(name: str, _role: str, kind: str, label: str, unit: str | None, *, has_text: bool) -> str:
+def _cell(
+    name: str, _role: str, kind: str, label: str, unit: str | None, *, has_text: bool, not_comparable: str | None
+) -> str:
     """One cell as a struct; all of them have the same fields, so that they can stand in one list."""
     numeric = kind == "DOUBLE"
     fields = {
@@ -68,6 +84,7 @@ def _cell(name: str, _role: str, kind: str, label: str, unit: str | None, *, has
         "value": identifier(name) if numeric else "CAST(NULL AS DOUBLE)",
         "marker": identifier(f"{name}_flag") if numeric else "CAST(NULL AS VARCHAR)",
     }
+    fields["comparable"] = f"NOT coalesce({not_comparable}, false)" if not_comparable else "true"
     if has_text:
         fields["text"] = "CAST(NULL AS VARCHAR)" if numeric else identifier(name)
     return "{" + ", ".join(f"'{field}': {value}" for field, value in fields.items()) + "}"

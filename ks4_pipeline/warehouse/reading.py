@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import duckdb
 
 from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import Ks4Error
-from ks4_pipeline.quality import CheckResult, Severity
+from ks4_pipeline.quality import CheckResult, Example, Family, Severity
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.catalogue import UNLISTED
 from ks4_pipeline.warehouse.comparison import CLASSES, Comparison, compare
@@ -20,7 +21,7 @@ from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
 from ks4_pipeline.warehouse.revisions import TABLE, names_of
 from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS, DATA_SETS, VERSIONS
-from ks4_pipeline.warehouse.sql import qualified
+from ks4_pipeline.warehouse.sql import literal, qualified
 
 
 class NotLoadedError(Ks4Error):
@@ -143,15 +144,39 @@ def change_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> Ch
 def checks_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> dict[str, CheckResult]:
     """The check results of a version, by name."""
     with warehouse.read() as connection:
-        rows = connection.execute(
-            f"SELECT check_name, passed, affected, detail, severity FROM {CHECKS.qualified} "
-            "WHERE data_set = ? AND version = ? ORDER BY check_name",
+        found = connection.execute(
+            f"SELECT * FROM {CHECKS.qualified} WHERE data_set = ? AND version = ? ORDER BY check_name",
             [name, str(version)],
-        ).fetchall()
-    return {
-        check: CheckResult(check, passed, affected, detail, Severity(severity))
-        for check, passed, affected, detail, severity in rows
-    }
+        )
+        columns = [column for column, *_ in found.description or []]
+        rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+    return {row["check_name"]: _check(row) for row in rows}
+
+
+def judged_on(warehouse: WarehouseFile, name: str) -> dict[VersionNumber, str]:
+    """What the rules' results of each loaded version are based on, where they say it."""
+    # An edition of an older program has no such column: the pattern then matches version alone.
+    rows = _ask(
+        warehouse,
+        f"SELECT DISTINCT COLUMNS('^(version|basis)$') FROM {CHECKS.qualified} WHERE data_set = {literal(name)}",
+    )
+    return {VersionNumber.parse(number): basis[0] for number, *basis in rows if basis and basis[0]}
+
+
+def _check(row: Mapping[str, Any]) -> CheckResult:
+    """A row of the catalogue; one of an older program lacks what is said of it, which is nothing then."""
+    examples = json.loads(row.get("examples") or "[]")
+    return CheckResult(
+        row["check_name"],
+        row["passed"],
+        row["affected"],
+        row["detail"],
+        Severity(row["severity"]),
+        Family(row.get("family") or Family.PROMISE),
+        row.get("asserts") or "",
+        row.get("source") or "",
+        tuple(Example(example["key"], example["values"]) for example in examples),
+    )
 
 
 @contextmanager

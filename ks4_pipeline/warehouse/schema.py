@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.notes import KINDS
 from ks4_pipeline.warehouse.sql import identifier, literal, parquet, qualified
 
 SCHEMA = "catalogue"
@@ -192,16 +193,44 @@ LOADS = Table(
 )
 CHECKS = Table(
     "checks",
-    "One row per check of each loaded version.",
+    "One row per check that applies to each loaded version.",
     _VERSION
     | {
         "check_name": ("VARCHAR", "Name of the check, the same as in Dagster."),
+        "family": ("VARCHAR", "file, measure, own (of the configuration), promise (of its number and change log)."),
         "severity": ("VARCHAR", "error: something is wrong; warn: worth a look."),
         "passed": ("BOOLEAN", "Whether it holds."),
         "affected": ("BIGINT", "Rows or cells it does not hold for."),
         "detail": ("VARCHAR", "What was found."),
+        "asserts": ("VARCHAR", "What the check asserts."),
+        "source": ("VARCHAR", "Where it comes from."),
+        "examples": (
+            "JSON",
+            'The first findings, an array of {"key": {column: text}, "values": {name: text}}; NULL: none.',
+        ),
+        "basis": ("VARCHAR", "Fingerprint of rules and bytes; the next edition judges anew where it is another now."),
     },
     key=("data_set", "version", "check_name"),
+)
+NOTES = Table(
+    "notes",
+    "What to know before figures are quoted or compared. A note is about every figure that agrees with all of its "
+    "columns from indicator to filter_option that are not NULL; <name>.observation_notes has them figure by figure.",
+    _DATA_SET
+    | {
+        "kind": ("VARCHAR", f"{'; '.join(f'{kind}: {what}' for kind, what in KINDS.items())}; or a word of your own."),
+        "comparable": ("BOOLEAN", "false: do not compare these figures with those of other periods."),
+        "indicator": ("VARCHAR", "The column, under its newest name; NULL: all."),
+        "time_period": ("VARCHAR", "As in the column time_period; NULL: all."),
+        "geographic_level": ("VARCHAR", "As in the column geographic_level; NULL: all."),
+        "location_code": ("VARCHAR", "Code of the place, in any code column of the level; NULL: all."),
+        "location": ("VARCHAR", "Its name."),
+        "filter_column": ("VARCHAR", "The filter that filter_option belongs to; NULL: all rows."),
+        "filter_option": ("VARCHAR", "As in the filter's column."),
+        "version": ("VARCHAR", "restated: the version that did it; else NULL."),
+        "text": ("VARCHAR", "The note."),
+        "source": ("VARCHAR", "Who says so."),
+    },
 )
 COMPARISONS = Table(
     "comparisons",
@@ -236,26 +265,35 @@ TABLES = (
     LOADS,
     CHECKS,
     COMPARISONS,
+    NOTES,
 )
 OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECKS)
 """The tables whose rows describe one loaded version."""
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the catalogue's tables where they are not there yet, and fill in the markers."""
+    """Make the catalogue's tables, or what an edition of an older program lacks of them, and fill in the markers."""
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [SCHEMA]).fetchall()
-    present = {name for (name,) in rows}
-    for table in (table for table in TABLES if table.name not in present):
-        columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in table.columns.items())
-        connection.execute(f"CREATE TABLE {table.qualified} ({columns})")
-        about = f"{table.comment} Key: {', '.join(table.key)}." if table.key else table.comment
-        comments = [f"COMMENT ON TABLE {table.qualified} IS {literal(about)}"]
-        comments += [
+    rows = connection.execute(
+        "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE schema_name = ? GROUP BY ALL", [SCHEMA]
+    ).fetchall()
+    present = dict(rows)
+    for table in TABLES:
+        missing = {name: column for name, column in table.columns.items() if name not in present.get(table.name, [])}
+        if table.name not in present:
+            columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in missing.items())
+            connection.execute(f"CREATE TABLE {table.qualified} ({columns})")
+            about = f"{table.comment} Key: {', '.join(table.key)}." if table.key else table.comment
+            connection.execute(f"COMMENT ON TABLE {table.qualified} IS {literal(about)}")
+        else:
+            for name, (kind, _) in missing.items():
+                connection.execute(f"ALTER TABLE {table.qualified} ADD COLUMN {identifier(name)} {kind}")
+        comments = [
             f"COMMENT ON COLUMN {table.qualified}.{identifier(name)} IS {literal(text)}"
-            for name, (_, text) in table.columns.items()
+            for name, (_, text) in missing.items()
         ]
-        connection.execute(";\n".join(comments))
+        if comments:
+            connection.execute(";\n".join(comments))
     connection.execute(f"DELETE FROM {MARKER_TABLE.qualified}")
     insert(
         connection,

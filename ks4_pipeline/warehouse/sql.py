@@ -40,11 +40,16 @@ def figure_text(figure: str) -> str:
     return f"CASE WHEN {whole} THEN CAST(CAST({figure} AS BIGINT) AS VARCHAR) ELSE CAST({figure} AS VARCHAR) END"
 
 
+def exactly(path: Path) -> str:
+    """The pattern that matches this path alone."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
 def parquet(*paths: Path) -> str:
     """Parquet files of the same columns as a table: exactly these files, with exactly their own columns.
 
     Left alone, DuckDB reads ``*?[`` in a path as a pattern for other files' names, and a folder called ``year=2024``
     as a column that overrules the file's.
     """
-    exact = ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", str(path))) for path in paths)
+    exact = ", ".join(literal(exactly(path)) for path in paths)
     return f"read_parquet([{exact}], hive_partitioning = false)"

@@ -273,5 +273,6 @@ def test_a_very_long_cell_is_kept_whole(ask):
     assert ask("SELECT note FROM long_cell.latest") == [("y" * 300_000,)]
 
 
-def test_percentages_are_not_judged(ask):
+def test_percentages_out_of_range_are_kept_and_counted_in_a_warning(ask):
     assert scores(ask, "percent") == [(100.0, None), (113.51, None), (-5.0, None), (1000.0, None)]
+    assert check(ask, "percent", "percentages_in_range")[:2] == (False, 3)

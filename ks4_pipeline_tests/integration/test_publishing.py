@@ -511,8 +511,10 @@ class TestTheCatalogue:
             keys = (*row[:9], row[14])
             for name in ("pupils", "mean_score"):
                 flag = cells[f"{name}_flag"]
-                expected.append((*keys, name, labels[name], units[name], cells[name], flag, reasons.get(flag), None))
-            expected.append((*keys, "note", labels["note"], units["note"], None, None, None, cells["note"]))
+                expected.append(
+                    (*keys, name, labels[name], units[name], cells[name], flag, reasons.get(flag), True, None)
+                )
+            expected.append((*keys, "note", labels["note"], units["note"], None, None, None, True, cells["note"]))
         assert sorted(ask("SELECT * FROM d.latest_long"), key=repr) == sorted(expected, key=repr)
 
 

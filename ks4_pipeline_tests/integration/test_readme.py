@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ks4_pipeline.cli import app
-from ks4_pipeline.settings import Settings
+from ks4_pipeline.quality.book import BUILT_IN
+from ks4_pipeline.settings import Settings, load_settings
 
 README = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"```bash\n(ks4 sql .*?)\n```\n\n```text\n(.*?)\n```", README, re.DOTALL)
@@ -66,6 +67,7 @@ def test_every_object_of_the_warehouse_that_is_named_answers(demo: Path) -> None
         "v1",
         "v1_0",
         "latest_long",
+        "observation_notes",
         "history",
         "as_of('2026-06-01')",
         "revisions",
@@ -90,3 +92,13 @@ def test_every_command_is_named() -> None:
 
 def test_every_key_of_the_configuration_is_named() -> None:
     assert [key for key in Settings.model_fields if key not in README] == []
+
+
+def test_every_rule_that_refuses_a_version_is_named_and_the_rules_shown_can_be_used(tmp_path: Path) -> None:
+    assert [name for name, rule in BUILT_IN.items() if rule.severity == "error" and f"`{name}`" not in README] == []
+    (shown,) = re.findall(r"```toml\n(\[rules\..*?)\n```", README, re.DOTALL)
+    path = tmp_path / "ks4.toml"
+    path.write_text(shown, encoding="utf-8")
+    settings = load_settings({"KS4_CONFIG": str(path)})
+    assert list(settings.rules) == ["rows_not_halved", "enough_pupils"]
+    assert len(settings.notes) == 1

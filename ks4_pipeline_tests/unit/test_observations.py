@@ -1,24 +1,17 @@
 """From a landed CSV to observations and back: value and flag together give the published cell."""
 
-import gzip
-import hashlib
-from datetime import UTC, datetime
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ks4_pipeline.csv_shape import ShapeReader
-from ks4_pipeline.ees.models import Filter, Indicator, Meta, VersionRecord
+from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.faults import RefusedVersionError
-from ks4_pipeline.fingerprint import Bytes
-from ks4_pipeline.landing import MANIFEST, Landed, Manifest, Shape
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.observations import ObservationsStore
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline_tests.publisher import id_of, quoted
+from ks4_pipeline_tests.publisher import id_of, lay_down, quoted
 
 DATA_SET = DataSet(name="d", id=id_of("d"))
 META = Meta(
@@ -28,33 +21,8 @@ META = Meta(
 
 
 def landed(folder, text, rows, meta=META):
-    """A version as the landing step leaves it."""
-    content = text.encode()
-    record = VersionRecord(version=VersionNumber(1, 0), type="Major", status="Published", total_results=rows)
-    files = {
-        "data.csv.gz": gzip.compress(content, 1),
-        "meta.json": meta.model_dump_json(by_alias=True).encode(),
-        "version.json": record.model_dump_json(by_alias=True).encode(),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, body in files.items():
-        (folder / name).write_bytes(body)
-    shape = ShapeReader()
-    shape.feed(content)
-    manifest = Manifest(
-        data_set_id=DATA_SET.id,
-        version=record.version,
-        url="http://localhost/",
-        file_name="f.csv",
-        fetched_at=datetime.now(UTC),
-        fetched_by="test",
-        served=Bytes.of(folder / "data.csv.gz"),
-        csv=Bytes(bytes=len(content), sha256=hashlib.sha256(content).hexdigest()),
-        shape=Shape.of(shape.finish()),
-        documents={name: Bytes.of(folder / name) for name in ("meta.json", "version.json")},
-    )
-    (folder / MANIFEST).write_text(manifest.model_dump_json())
-    return Landed(folder, manifest)
+    """Version 1.0 as the landing step leaves it."""
+    return lay_down(folder, DATA_SET, VersionNumber(1, 0), text, meta, rows=rows)
 
 
 NUMBERS = st.one_of(

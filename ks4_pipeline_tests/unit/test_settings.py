@@ -167,3 +167,46 @@ def test_limits_have_defaults_and_each_can_be_set(read):
 def test_a_limit_that_cannot_be_used_is_named(read, line, said):
     with pytest.raises(ConfigurationError, match=said):
         read(f"[limits]\n{line}\n")
+
+
+OWN_RULE = '[rules.ours]\nassert = "It is so."\nsql = "{}"\n'
+
+
+def test_rules_and_notes_are_read(read):
+    settings = read(
+        OWN_RULE.format("pupil_count >= 0")
+        + '[rules.rows_unique]\nseverity = "error"\n[[notes]]\ntext = "Ask us."\nindicator = "pupil_count"\n'
+    )
+    assert (settings.rules["ours"].asserts, settings.rules["ours"].sql) == ("It is so.", "pupil_count >= 0")
+    assert settings.rules["rows_unique"].severity == "error"
+    assert (settings.notes[0].text, settings.notes[0].kind, settings.notes[0].time_period) == ("Ask us.", "note", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (OWN_RULE.format("pupil_count >"), "rules.ours: it is neither a predicate nor a query"),
+        (OWN_RULE.format("DROP TABLE observations"), "rules.ours: it is neither a predicate nor a query"),
+        (OWN_RULE.format("SELECT 1; SELECT 2"), "rules.ours: it is neither a predicate nor a query"),
+        (OWN_RULE.format("true); DROP TABLE x; SELECT (true"), "rules.ours: give one predicate, or one query"),
+        (OWN_RULE.format(""), "rules.ours.sql: String should have at least 1 character"),
+        ('[rules.ours]\nsql = "true"\n', "rules.ours: there is no built-in rule of that name"),
+        ('[rules.rows_uniqe]\nseverity = "off"\n', "rules.rows_uniqe: there is no built-in rule of that name"),
+        ('[rules.rows_unique]\nseverity = "fatal"\n', "rules.rows_unique.severity: Input should be 'off', 'warn' or"),
+        ("[rules.rows_unique]\n", "rules.rows_unique: give the severity of the built-in rule"),
+        ('[rules.rows_unique]\nassert = "x"\nsql = "true"\n', "rules.rows_unique: this is a built-in rule"),
+        (
+            OWN_RULE.format("true").replace("ours", "key_unique"),
+            "rules.key_unique: this is the name of a check that is",
+        ),
+        (OWN_RULE.format("true") + 'colour = "red"\n', "rules.ours.colour: unknown key"),
+        (OWN_RULE.format("true") + 'data_sets = ["la"]\n', "rules.ours: data_sets names 'la', and no data set"),
+        ('[[notes]]\nkind = "break"\n', "notes.0.text: this key is needed"),
+        ('[[notes]]\ntext = "x"\nfilter_option = "y"\n', "notes.0: filter_option needs filter_column"),
+        ('[[notes]]\ntext = "x"\ndata_sets = ["la"]\n', "notes: note 1: data_sets names 'la', and no data set"),
+    ],
+)
+def test_a_rule_or_note_that_cannot_be_used_is_named(read, text, said):
+    with pytest.raises(ConfigurationError) as caught:
+        read(text)
+    assert said in str(caught.value)

@@ -1,0 +1,404 @@
+"""What rules read: the observations of a version and small relations made of them, in a DuckDB of their own.
+
+One pass over the file counts everything that can be counted by period and level; the rest is one pass over a few text
+columns each. The connection can read the Parquet files it was given and nothing else.
+
+========================= =========================================================================================
+``observations``          the version; measures under their standard names too; the three columns of time and level
+                          are there in any case
+``previous``              the version before it, in the same way; only where there is one
+``facts``                 one row: rows, previous_rows (NULL: no version before), rows_sharing_key, repeated_rows,
+                          padded_numbers
+``spellings``             spelling, cells: markers that are not written as the standard has it
+``marker_cells``          indicator, marker, cells
+``periods``               time_period, time_identifier, rows; ``previous_periods`` too
+``levels``                geographic_level, rows
+``marker_shares``         time_period, time_identifier, indicator, rows, marked, previous_rows, previous_marked
+``filled``                geographic_level, column_name, rows, filled: columns of places and filters
+``places``                geographic_level, time_period, code_column, code, name: each once
+``filters``               column_name, total_rows: rows that hold the filter's total
+``without_headline``      time_period and what tells groups apart, for groups without a row of totals
+``repeated``              the columns of the key, affected: keys of more than one row
+``undescribed``           column_name, distinct_values (1 or 2, 2 standing for more): columns /meta does not know
+``time_identifiers``      the publisher's words: time_identifier, digits, position
+``level_columns``         the publisher's words: geographic_level, rank (0 is the coarsest), column_name, is_name
+========================= =========================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from ks4_pipeline.columns import TOTALS, Column, Columns, Role
+from ks4_pipeline.ees.models import Indicator
+from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, GeographicLevel, TimeCategory
+from ks4_pipeline.identity import StoredColumn, unify
+from ks4_pipeline.observations import Observations
+from ks4_pipeline.quality.measures import STANDARD_NAMES, STATUS
+from ks4_pipeline.quality.results import Example
+from ks4_pipeline.quality.rules import Case, Has
+from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
+
+MEMORY_LIMIT = "400MB"
+ROUNDED = '"is rounded"'
+"""Of a row, for cases: 1 where its counts are taken as rounded to the nearest 10, 0 where they are exact."""
+_JUDGED = f"(SELECT *, CASE WHEN geographic_level = 'Local authority' THEN 0 ELSE 1 END AS {ROUNDED} FROM observations)"
+_ALWAYS = ("time_period", "time_identifier", "geographic_level")
+_SIX_DIGITS = {
+    TimeCategory.TERM,
+    TimeCategory.ACADEMIC_YEAR,
+    TimeCategory.FINANCIAL_YEAR,
+    TimeCategory.FINANCIAL_YEAR_PART,
+    TimeCategory.TAX_YEAR,
+}
+_RANKS = {"NAT": 0, "REG": 1, "RSC": 1, "WARD": 3, "PA": 3, "INST": 4, "PROV": 4, "SCH": 4}
+_MIDDLE_RANK = 2
+MAY_REPEAT = ("School", "Provider", "Institution", "Planning area")
+"""Levels whose rows the publisher's own screener does not hold to a unique key."""
+_MACROS = """
+CREATE MACRO start_year(period) AS TRY_CAST(left(period, 4) AS INTEGER);
+"""
+
+
+class Relations:
+    """The relations of one version, on one connection.
+
+    Args:
+        connection: from :func:`sealed`.
+        version: the version to be judged.
+        previous: the version before it.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, version: Observations, previous: Observations | None
+    ) -> None:
+        self.connection = connection
+        self.columns = version.columns
+        self.has = _has(version.columns)
+        self._version = version
+        self._previous = previous
+        connection.execute(_MACROS)
+        connection.execute(f"CREATE VIEW observations AS {_select(version)}")
+        if previous is not None:
+            connection.execute(f"CREATE VIEW previous AS {_select(previous)}")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that say what a row is about, as the file names them."""
+        return tuple(column.name for column in self.columns.descriptive)
+
+    def make(self) -> None:
+        """Make all relations besides the observations themselves."""
+        self._count()
+        self._state_facts()
+        self._state_words()
+        self._list_places()
+        self._list_totals()
+        self._list_repeated()
+
+    def broken(self, cases: Sequence[Case]) -> list[int]:
+        """In how many rows each case is broken, in one pass.
+
+        Nearly all rows break nothing, so they are asked with as little as possible whether they break anything at all.
+        """
+        together: dict[str, list[str]] = {}
+        for case in cases:
+            together.setdefault(case.where, []).append(f"({case.fails})")
+        if not together:
+            return []
+        anything = " OR ".join(f"(({where}) AND ({' OR '.join(fails)}))" for where, fails in together.items())
+        counts = _comma(f"count_if({case.broken})" for case in cases)
+        return list(self.connection.execute(f"SELECT {counts} FROM {_JUDGED} WHERE {anything}").fetchone() or ())
+
+    def looked_at(self, case: Case) -> int:
+        """In how many rows there is something to look at."""
+        query = f"SELECT count_if({case.where}) FROM {_JUDGED}"
+        (count,) = self.connection.execute(query).fetchone() or (0,)
+        return int(count)
+
+    def first(self, case: Case, limit: int) -> list[Example]:
+        """The first rows in which a case is broken, in the order of the file."""
+        shown = [part for name in case.shows for part in (identifier(name), identifier(f"{name}_flag"))]
+        rows = self.connection.execute(
+            f"SELECT {_comma([*map(identifier, self.keys), *shown])} FROM {_JUDGED} WHERE {case.broken} LIMIT {limit}"
+        ).fetchall()
+        examples = []
+        for row in rows:
+            key = {name: text for name, text in zip(self.keys, row, strict=False) if text is not None}
+            cells = row[len(self.keys) :]
+            values = {
+                name: as_text(number if number is not None else flag)
+                for name, number, flag in zip(case.shows, cells[::2], cells[1::2], strict=True)
+            }
+            examples.append(Example(key, values))
+        return examples
+
+    def _count(self) -> None:
+        """``cube``: the one pass over everything, and what is read off it."""
+        kept = [column for column in self.columns.of_file if column.role in {Role.GEOGRAPHY, Role.FILTER}]
+        other = [column for column in self.columns.of_file if column.role is Role.OTHER]
+        filters = [column for column in kept if column.role is Role.FILTER]
+        counts = [f"count({identifier(column.flag)}) AS marked_{n}" for n, column in enumerate(self.columns.numeric)]
+        counts += [f"count({identifier(column.name)}) AS filled_{n}" for n, column in enumerate(kept)]
+        counts += [f"count_if({_is_total(column)}) AS total_{n}" for n, column in enumerate(filters)]
+        for n, column in enumerate(other):
+            name = f"coalesce({identifier(column.name)}, '')"
+            counts += [f"min({name}) AS least_{n}", f"max({name}) AS most_{n}"]
+        self._table("cube", f"SELECT {_comma([*_ALWAYS, 'count(*) AS rows', *counts])} FROM observations GROUP BY ALL")
+        self._table("levels", "SELECT geographic_level, sum(rows) AS rows FROM cube GROUP BY ALL ORDER BY ALL")
+        self._table("periods", _PERIODS.format(source="cube"))
+        self._unpivot("filled", "geographic_level", "filled", ((c.name, n) for n, c in enumerate(kept)))
+        self._table(
+            "filters",
+            _union(
+                [
+                    f"SELECT {literal(column.name)} AS column_name, sum(total_{n}) AS total_rows FROM cube"
+                    for n, column in enumerate(filters)
+                ],
+                "column_name VARCHAR, total_rows BIGINT",
+            ),
+        )
+        self._table(
+            "undescribed",
+            _union(
+                [
+                    f"SELECT {literal(column.name)} AS column_name, "
+                    f"CASE WHEN min(least_{n}) IS DISTINCT FROM max(most_{n}) THEN 2 ELSE 1 END AS distinct_values "
+                    "FROM cube"
+                    for n, column in enumerate(other)
+                ],
+                "column_name VARCHAR, distinct_values INTEGER",
+            ),
+        )
+        self._compare_shares()
+
+    def _compare_shares(self) -> None:
+        """``marker_shares`` and ``previous_periods``; an indicator that was renamed is the same one."""
+        now = [(column.name, n) for n, column in enumerate(self.columns.numeric)]
+        self._unpivot("marked", "time_period, time_identifier", "marked", now)
+        before: list[tuple[str, int]] = []
+        if self._previous is None:
+            self._table("previous_cube", f"SELECT {_comma(_ALWAYS)}, rows FROM cube WHERE false")
+        else:
+            numeric = self._previous.columns.numeric
+            names = _names_now(self._version, self._previous)
+            before = [(names[column.name], n) for n, column in enumerate(numeric) if column.name in names]
+            counts = [f"count({identifier(column.flag)}) AS marked_{n}" for n, column in enumerate(numeric)]
+            self._table(
+                "previous_cube",
+                f"SELECT {_comma([*_ALWAYS, 'count(*) AS rows', *counts])} FROM previous GROUP BY ALL",
+            )
+        self._table("previous_periods", _PERIODS.format(source="previous_cube"))
+        self._unpivot("previous_marked", "time_period, time_identifier", "marked", before, source="previous_cube")
+        self._table(
+            "marker_shares",
+            "SELECT now.*, before.rows AS previous_rows, before.marked AS previous_marked FROM marked AS now "
+            "LEFT JOIN previous_marked AS before USING (time_period, time_identifier, indicator)",
+        )
+
+    def _state_facts(self) -> None:
+        facts = self._version.facts
+        self._table(
+            "facts",
+            "SELECT CAST(? AS BIGINT) AS rows, CAST(? AS BIGINT) AS previous_rows, CAST(? AS BIGINT) AS "
+            "rows_sharing_key, CAST(? AS BIGINT) AS repeated_rows, CAST(? AS BIGINT) AS padded_numbers",
+            [
+                facts.rows,
+                self._previous.facts.rows if self._previous else None,
+                facts.rows_sharing_key,
+                facts.repeated_rows,
+                facts.padded_numbers,
+            ],
+        )
+        self._rows("spellings", "spelling VARCHAR, cells BIGINT", facts.spellings.items())
+        self._rows(
+            "marker_cells",
+            "indicator VARCHAR, marker VARCHAR, cells BIGINT",
+            ((name, marker, n) for name, found in facts.markers.items() for marker, n in found.items()),
+        )
+
+    def _state_words(self) -> None:
+        self._rows(
+            "time_identifiers",
+            "time_identifier VARCHAR, digits INTEGER, position INTEGER",
+            ((word.label, 6 if word.category in _SIX_DIGITS else 4, word.order) for word in TIME_IDENTIFIERS),
+        )
+        self._rows(
+            "level_columns",
+            "geographic_level VARCHAR, rank INTEGER, column_name VARCHAR, is_name BOOLEAN",
+            (
+                (level.label, _RANKS.get(level.code, _MIDDLE_RANK), name, name == level.name_column)
+                for level in GEOGRAPHIC_LEVELS
+                for name in level.columns
+            ),
+        )
+
+    def _list_places(self) -> None:
+        """``places``: a pass over the columns of each level that has rows."""
+        rows = self.connection.execute("SELECT geographic_level FROM levels").fetchall()
+        present = {label for (label,) in rows}
+        names = {column.name for column in self.columns.of_file if column.role is Role.GEOGRAPHY}
+        parts = [
+            part
+            for level in GEOGRAPHIC_LEVELS
+            if level.label in present and level.name_column in names
+            for part in _places_of(level, [name for name in level.code_columns if name in names])
+        ]
+        shape = "geographic_level VARCHAR, time_period VARCHAR, code_column VARCHAR, code VARCHAR, name VARCHAR"
+        self._table("places", _union(parts, shape))
+
+    def _list_totals(self) -> None:
+        """``without_headline``: a pass over the filters that have a total, and those that tell groups apart."""
+        rows = self.connection.execute("SELECT column_name FROM filters WHERE total_rows > 0").fetchall()
+        totalled = {name for (name,) in rows}
+        filters = [column for column in self.columns.of_file if column.role is Role.FILTER]
+        groups = [c.name for c in filters if c.name not in totalled and c.name.lower() not in STATUS]
+        conditions = [_is_total(column) for column in filters if column.name in totalled]
+        keys = _comma(["time_period", "geographic_level", *map(identifier, groups)])
+        condition = f"count_if({' AND '.join(conditions)}) = 0" if conditions else "false"
+        self._table(
+            "without_headline",
+            f"SELECT {keys}, count(*) AS affected FROM observations GROUP BY ALL HAVING {condition} ORDER BY ALL",
+        )
+
+    def _list_repeated(self) -> None:
+        """``repeated``: a heavy pass, made only for a file that is known to have such rows."""
+        keys = _comma(map(identifier, self.keys)) or "NULL AS row"
+        levels = _comma(map(literal, MAY_REPEAT))
+        condition = f"geographic_level IS NULL OR geographic_level NOT IN ({levels})"
+        if not self._version.facts.rows_sharing_key:
+            condition = "false"
+        self.connection.execute(
+            f"CREATE VIEW repeated AS SELECT {keys}, count(*) AS affected FROM observations WHERE {condition} "
+            "GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"
+        )
+
+    def _unpivot(
+        self, name: str, by: str, stem: str, columns: Iterable[tuple[str, int]], *, source: str = "cube"
+    ) -> None:
+        """A row per group and column, from the cube's numbered counts."""
+        what = "indicator" if stem == "marked" else "column_name"
+        counts = [f"{{'{what}': {literal(column)}, 'n': {stem}_{number}}}" for column, number in columns]
+        cells = f"[{_comma(counts)}]" if counts else f"CAST([] AS STRUCT({what} VARCHAR, n BIGINT)[])"
+        self._table(
+            name,
+            f"SELECT {by}, cell.{what} AS {what}, sum(rows) AS rows, sum(cell.n) AS {stem} "
+            f"FROM (SELECT {by}, rows, unnest({cells}) AS cell FROM {source}) GROUP BY ALL ORDER BY ALL",
+        )
+
+    def _table(self, name: str, query: str, parameters: Sequence[object] = ()) -> None:
+        self.connection.execute(f"CREATE TABLE {name} AS {query}", list(parameters))
+
+    def _rows(self, name: str, shape: str, rows: Iterable[Sequence[object]]) -> None:
+        self.connection.execute(f"CREATE TABLE {name} ({shape})")
+        found = [list(row) for row in rows]
+        if found:
+            holders = f"({_comma('?' for _ in found[0])})"
+            values = [value for row in found for value in row]
+            self.connection.execute(f"INSERT INTO {name} VALUES {_comma(holders for _ in found)}", values)
+
+
+_PERIODS = (
+    "SELECT time_period, time_identifier, sum(rows) AS rows FROM {source} GROUP BY ALL "
+    "ORDER BY time_identifier, time_period"
+)
+
+
+@contextmanager
+def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory, of bounded size, that can read these files and nothing else."""
+    with TemporaryDirectory(prefix="ks4-rules-") as scratch:
+        connection = duckdb.connect(
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "python_enable_replacements": "false",
+                "autoload_known_extensions": "false",
+                "autoinstall_known_extensions": "false",
+            }
+        )
+        try:
+            connection.execute(f"SET temp_directory = {literal(scratch)}")
+            # DuckDB asks for leave for the pattern first, and then for the file it finds by it.
+            allowed = [name for path in parquets for name in (str(path), exactly(path))]
+            connection.execute(f"SET allowed_paths = [{_comma(map(literal, allowed))}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            yield connection
+        finally:
+            connection.close()
+
+
+def _has(columns: Columns) -> Has:
+    numeric = {column.name.lower(): column for column in columns.numeric}
+    measures = {STANDARD_NAMES[name] for name in numeric if name in STANDARD_NAMES}
+    units = (
+        (column.name, column.described.unit or "")
+        for column in columns.numeric
+        if isinstance(column.described, Indicator)
+    )
+    return Has(
+        frozenset(numeric) | measures, frozenset(column.name.lower() for column in columns.descriptive), tuple(units)
+    )
+
+
+def _select(version: Observations) -> str:
+    """The observations as rules see them."""
+    taken = {column.name.lower() for column in version.columns.observations}
+    parts = ["*"]
+    for column in version.columns.numeric:
+        standard = STANDARD_NAMES.get(column.name.lower())
+        if standard and standard not in taken:
+            parts.append(f"{identifier(column.name)} AS {standard}")
+            parts.append(f"{identifier(column.flag)} AS {standard}_flag")
+    parts += [f"CAST(NULL AS VARCHAR) AS {name}" for name in _ALWAYS if name not in taken]
+    return f"SELECT {_comma(parts)} FROM {parquet(version.parquet)}"
+
+
+def _names_now(version: Observations, previous: Observations) -> dict[str, str]:
+    """By an indicator's name in the version before: its name now, for those that both have as numbers."""
+    now, before = version.facts.version, previous.facts.version
+    stored = {
+        number: [StoredColumn(c.name, c.role, c.is_numeric, c.described.id if c.described else None) for c in columns]
+        for number, columns in ((now, version.columns.of_file), (before, previous.columns.of_file))
+    }
+    return {
+        column.names[before]: column.names[now]
+        for column in unify(stored)
+        if column.numeric_in == frozenset({now, before})
+    }
+
+
+def _is_total(column: Column) -> str:
+    return f"lower({identifier(column.name)}) IN ({_comma(map(literal, TOTALS))})"
+
+
+def _places_of(level: GeographicLevel, codes: Sequence[str]) -> Iterator[str]:
+    for code in codes:
+        yield (
+            f"SELECT geographic_level, time_period, {literal(code)} AS code_column, {identifier(code)} AS code, "
+            f"{identifier(level.name_column)} AS name FROM observations "
+            f"WHERE geographic_level = {literal(level.label)} AND {identifier(code)} IS NOT NULL "
+            f"AND {identifier(level.name_column)} IS NOT NULL GROUP BY ALL"
+        )
+
+
+def _union(parts: Sequence[str], shape: str) -> str:
+    """The parts one below the other; without any, an empty relation of that shape."""
+    if parts:
+        return " UNION ALL ".join(parts)
+    columns = (column.split(" ") for column in shape.split(", "))
+    return f"SELECT {_comma(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns)} WHERE false"
+
+
+def as_text(value: object) -> str:
+    """A number without needless digits, everything else as it is."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+def _comma(parts: Iterable[str]) -> str:
+    return ", ".join(parts)
