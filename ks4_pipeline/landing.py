@@ -306,6 +306,14 @@ class Landing:
         durable.replace(candidate.folder, folder)
         return Landed(folder, candidate.manifest)
 
+    def finish_accepting(self) -> None:
+        """Take the second of the two steps of :meth:`accept`, where a process was killed between them."""
+        for manifest in self._root.glob(f"*/{_REPUBLISHED}/*/{MANIFEST}"):
+            candidate, above = manifest.parent, manifest.parents[2]
+            version = candidate.name.partition("-")[0]
+            if not (above / version).exists() and any((above / _SUPERSEDED).glob(f"{version}-*/{MANIFEST}")):
+                durable.replace(candidate, above / version)
+
     def remember(self, data_set: DataSet, listing: Listing) -> None:
         """Keep the publisher's version list as last seen.
 

@@ -121,6 +121,7 @@ def run(
         ConfigurationError: when the data directory holds another data set under one of the names; nothing is fetched.
     """
     this = _Run(pipeline, reporter or Reporter(), whole=whole)
+    pipeline.tidy()
     refuse_foreign(pipeline.warehouse, data_sets)
     in_force = pipeline.in_force()
     additions: list[Addition] = []
@@ -137,6 +138,7 @@ def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunRepor
     It takes the old one's place only when every landed version could be loaded.
     """
     this = _Run(pipeline, reporter or Reporter())
+    pipeline.tidy()
     additions: list[Addition] = []
     for data_set, listing in pipeline.landing.data_sets():
         versions = pipeline.landing.versions(data_set)
@@ -217,9 +219,7 @@ class _Run:
         for version in versions:
             started_at = self._pipeline.now()
             try:
-                landed = self._land(client, data_set, version)
-                self.reporter.typing(data_set, version)
-                observations = self._pipeline.observe(data_set, landed)
+                landed, observations = self._land_and_observe(client, data_set, version)
             except RefusedVersionError as error:
                 self._fail(data_set, version, started_at, Outcome.REFUSED, error)
             except (EesError, LandingError) as error:
@@ -228,6 +228,19 @@ class _Run:
                 self._succeed(data_set, started_at, observations)
                 loaded.append((landed, observations))
         return loaded
+
+    def _land_and_observe(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
+        """A version typed; what an earlier run fetched and could not refuse any more is fetched anew when refused."""
+        was_here = self._pipeline.landing.get(data_set, version) is not None
+        landed = self._land(client, data_set, version)
+        self.reporter.typing(data_set, version)
+        try:
+            return landed, self._pipeline.observe(data_set, landed)
+        except RefusedVersionError:
+            if not was_here:
+                raise
+        landed = self._land(client, data_set, version)
+        return landed, self._pipeline.observe(data_set, landed)
 
     def _land(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Landed:
         def on_progress(received: int, total: int | None) -> None:

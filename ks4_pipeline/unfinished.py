@@ -2,7 +2,7 @@
 
 A room lies on the disk where the finished thing will stand, so that it can be moved there in one step. A lock beside it
 says that its owner is at work; process ids would not do, since threads share one and containers count their own. Who
-makes a room removes those whose owner is gone.
+makes a room removes those beside it whose owner is gone, and a whole run those of the whole data directory.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ def clean(parent: Path) -> None:
         with suppress(OSError):  # at work, or not ours to remove
             lock.acquire(timeout=0)
             _remove(folder, lock)
+
+
+def clean_below(root: Path) -> None:
+    """Remove such rooms from a folder and all folders in it."""
+    for parent in {path.parent for path in root.rglob(f"{_PREFIX}*")}:
+        clean(parent)
 
 
 def _locked(parent: Path) -> tuple[Path, FileLock]:
