@@ -18,7 +18,7 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ks4_pipeline import csv_exact, durable, unfinished
+from ks4_pipeline import csv_exact, disk, durable, unfinished
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
 from ks4_pipeline.ees.models import Number
 from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
@@ -143,6 +143,8 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[
     try:
         _write_typed(source, columns, typed)
     except pl.exceptions.PolarsError as error:
+        if disk.is_full(error):  # that says nothing of the file
+            raise
         csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
         if not faults:
             faults.add(Fault(f"the CSV cannot be read: {str(error).splitlines()[0]}"))

@@ -36,7 +36,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     """It did not arrive, or what had arrived cannot be read."""
     UNREACHABLE = "unreachable"
-    """The API gave no answer to the look at the data set."""
+    """The API gave no answer to the look at the data set, or none any more when the version was to be fetched."""
     UNKNOWN = "unknown"
     """The API opens no such data set, or lists no such version."""
 
@@ -216,12 +216,22 @@ class _Run:
 
     def _load(self, client: EesClient, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:
         loaded: list[Finished] = []
+        gone_at: VersionNumber | None = None
         for version in versions:
+            if gone_at:
+                message = f"Not tried: the API could not be reached any more at {gone_at}."
+                self._finish(VersionOutcome(data_set.name, version, Outcome.UNREACHABLE, message))
+                continue
             started_at = self._pipeline.now()
             try:
                 landed, observations = self._land_and_observe(client, data_set, version)
             except RefusedVersionError as error:
                 self._fail(data_set, version, started_at, Outcome.REFUSED, error)
+            except EesUnavailableError as error:
+                # Either the API is gone, and all else would wait for it in vain, or it fails at this version alone.
+                gone_at = None if client.answers(data_set.id) else version
+                outcome = Outcome.UNREACHABLE if gone_at else Outcome.FAILED
+                self._fail(data_set, version, started_at, outcome, error)
             except (EesError, LandingError) as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
@@ -230,16 +240,18 @@ class _Run:
         return loaded
 
     def _land_and_observe(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
-        """A version typed; what an earlier run fetched and could not refuse any more is fetched anew when refused."""
+        """A version typed; what a run that was killed had fetched, and is refused now, is fetched anew at once."""
         was_here = self._pipeline.landing.get(data_set, version) is not None
-        landed = self._land(client, data_set, version)
-        self.reporter.typing(data_set, version)
         try:
-            return landed, self._pipeline.observe(data_set, landed)
+            return self._attempt(client, data_set, version)
         except RefusedVersionError:
             if not was_here:
                 raise
+        return self._attempt(client, data_set, version)
+
+    def _attempt(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
         landed = self._land(client, data_set, version)
+        self.reporter.typing(data_set, version)
         return landed, self._pipeline.observe(data_set, landed)
 
     def _land(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Landed:
@@ -259,8 +271,9 @@ class _Run:
     def _fail(
         self, data_set: DataSet, version: VersionNumber, started_at: datetime, outcome: Outcome, error: Ks4Error
     ) -> None:
+        logged = Outcome.FAILED if outcome is Outcome.UNREACHABLE else outcome
         self._attempts.append(
-            Attempt(data_set.name, version, started_at, self._pipeline.now(), outcome, reason=str(error))
+            Attempt(data_set.name, version, started_at, self._pipeline.now(), logged, reason=str(error))
         )
         self._finish(VersionOutcome(data_set.name, version, outcome, str(error)))
 

@@ -15,20 +15,27 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ks4_pipeline import disk
+
 _PREFIX = ".unfinished-"
 _LOCK = ".lock"
 
 
 @contextmanager
 def room(parent: Path) -> Iterator[Path]:
-    """A new, empty folder below an existing one; gone when the block ends, with all that is still in it."""
+    """A new, empty folder below an existing one; gone when the block ends, with all that is still in it.
+
+    Raises:
+        DiskFullError: when what is done in the block fails of that.
+    """
     clean(parent)
-    folder, lock = _locked(parent)
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        _remove(folder, lock)
+    with disk.told(parent):
+        folder, lock = _locked(parent)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            _remove(folder, lock)
 
 
 def clean(parent: Path) -> None:

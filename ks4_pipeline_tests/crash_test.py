@@ -3,9 +3,9 @@
 ``python -m ks4_pipeline_tests.crash_test`` plays all kills and prints a line for each; ``test_crash.py`` plays a few.
 Every kill is a SIGKILL to a process that runs the real command line against a sandbox, on a copy of a data directory in
 a known state. Where to strike, a rehearsal tells (:mod:`ks4_pipeline_tests.seams`): before and after each step that
-changes the disk, and wherever the disk is not as it was at the kill before. After each kill the published file must be the old or the new
-edition, cell by cell; a plain ``ks4 run`` must end with exit code 0 and with every cell that the publisher's CSV has,
-read by Python's ``csv``; and nothing unfinished may be left.
+changes the disk, and wherever the disk is not as it was at the kill before. After each kill the published file must be
+the old or the new edition, cell by cell; a plain ``ks4 run`` must end with exit code 0 and with every cell that the
+publisher's CSV has, read by Python's ``csv``; and nothing unfinished may be left.
 
 All processes are forked from one that has imported everything and has no threads of its own: a kill costs no start-up.
 """
@@ -27,6 +27,7 @@ import signal
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,10 +111,10 @@ SCENES = (
 
 @dataclass(frozen=True)
 class Passage:
-    """A place where a command can be killed: the how manieth passage of all, and its name."""
+    """A place where a command can be killed: its name, and the how manieth passage by that name."""
 
-    number: int
     name: str
+    number: int
 
 
 @dataclass
@@ -262,7 +263,9 @@ def differences(found: Content | None, expected: Content | None) -> list[str]:
     """Where two contents differ."""
     if found is None or expected is None:
         return [] if found is expected else ["one is published and the other is not"]
-    return [f"{name} differs" for name in sorted(found.keys() | expected.keys()) if found.get(name) != expected.get(name)]
+    return [
+        f"{name} differs" for name in sorted(found.keys() | expected.keys()) if found.get(name) != expected.get(name)
+    ]
 
 
 def wrong_cells(data_dir: Path, csvs: dict[str, str]) -> list[str]:
@@ -357,22 +360,22 @@ class Stage:
 
     def kills(self) -> list[Passage]:
         """Before and after each effect of another name, and wherever the disk is not as at the kill before."""
-        names: set[str] = set()
+        passages: Counter[str] = Counter()
         chosen, seen = [], None
-        for number, (name, state) in enumerate(self.passages, 1):
-            if state != seen or (is_effect(name) and name not in names):
-                chosen.append(Passage(number, name))
+        for name, state in self.passages:
+            passages[name] += 1
+            if state != seen or (is_effect(name) and passages[name] == 1):
+                chosen.append(Passage(name, passages[name]))
                 seen = state
-            names.add(name)
         return chosen
 
     def kill_at(self, passage: Passage) -> Verdict:
         """Kill at a passage, run again, look at what came of it."""
         count = 0
 
-        def passed(_name: str) -> None:
+        def passed(name: str) -> None:
             nonlocal count
-            count += 1
+            count += name == passage.name
             if count == passage.number:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -380,7 +383,7 @@ class Stage:
             code, _ = self._command(data_dir, passed)
             return code == -signal.SIGKILL
 
-        return self._play(strike, f"{passage.number:>4} {passage.name}", certain=True)
+        return self._play(strike, f"{passage.name} ({passage.number})", certain=True)
 
     def kill_after(self, seconds: float) -> Verdict:
         """Kill at an instant, run again, look at what came of it; it may have ended just before."""
@@ -459,9 +462,8 @@ class Stage:
         found = in_child(lambda: content(data_dir))
         if differences(found, self.old) and differences(found, self.new):
             verdict.damaged.append("after the run, between old and new")
-        if verdict.published != "new":
-            if self._ks4(data_dir, self._url, "accept", "1.0"):
-                verdict.lost.append(f"it cannot be accepted again: {self._said()}")
+        if verdict.published != "new" and self._ks4(data_dir, self._url, "accept", "1.0"):
+            verdict.lost.append(f"it cannot be accepted again: {self._said()}")
         if self._ks4(data_dir, self._url, "rebuild"):
             verdict.lost.append(f"it cannot be rebuilt: {self._said()}")
 

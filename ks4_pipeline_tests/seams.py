@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import polars as pl
@@ -42,7 +42,7 @@ KEEPING = (
 _CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.truncate"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _STATEMENTS = {"execute", "executemany", "query", "sql", "close"}
-_VARIABLE = re.compile(r"(?<=\.unfinished-)[0-9a-f]{16}|(?<=\.build-)\d+|\d{8}T\d+Z")
+_VARIABLE = re.compile(r"(?<=\.unfinished-)[0-9a-f]{16}|(?<=\.build-)\d+|\d{8}T\d+Z|'/[^']*/")
 
 
 def watch(root: Path, passed: Passed) -> None:
@@ -67,10 +67,10 @@ def fingerprint(root: Path) -> int:
     """What is on the disk: another one after any change that can be seen from outside."""
     found = []
     for folder, _, files in os.walk(root):
-        for path in (folder, *(f"{folder}/{name}" for name in files)):
-            at = os.stat(path)
-            changed = 0 if path == folder else at.st_mtime_ns
-            found.append((path, at.st_ino, at.st_mode, at.st_size, changed))
+        for path in (Path(folder), *(Path(folder, name) for name in files)):
+            at = path.stat()
+            changed = 0 if path.is_dir() else at.st_mtime_ns
+            found.append((str(path), at.st_ino, at.st_mode, at.st_size, changed))
     return hash(tuple(sorted(found)))
 
 
@@ -87,7 +87,7 @@ def _flushed(root: Path, fsync: Callable[[int], None], passed: Passed) -> Callab
 
     def flushed(handle: int) -> None:
         try:
-            path = os.readlink(f"/proc/self/fd/{handle}")
+            path = str(Path(f"/proc/self/fd/{handle}").readlink())
         except OSError:
             path = ""
         _stepped(f"os.fsync {_VARIABLE.sub('*', path.removeprefix(f'{root}{os.sep}'))}", fsync, passed)(handle)
@@ -160,7 +160,7 @@ class _Connection:
         self._real = real
         self._passed = passed
 
-    def __enter__(self) -> _Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from ks4_pipeline import durable
+from ks4_pipeline import disk, durable
 from ks4_pipeline.errors import Ks4Error
 
 # Readable by DuckDB 1.4 and later, so that users' R, DBeaver and command-line installations need not be the newest.
@@ -87,9 +87,10 @@ class WarehouseFile:
         Raises:
             WarehouseError: when another publisher holds on for too long, or the next edition cannot be made or put in
                 place.
+            DiskFullError: when there is no room for it.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._publisher():
+        with disk.told(self.path.parent), self._publisher():
             build = self.path.with_name(f"{self.path.stem}.build-{os.getpid()}.duckdb")
             self._remove_builds()
             try:
