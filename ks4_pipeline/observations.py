@@ -141,10 +141,9 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path) -> tuple[
     if faults:
         raise RefusedVersionError(what, faults)
     try:
-        _write_typed(source, columns, typed)
+        with disk.told(typed.parent):  # a full disk says nothing of the file
+            _write_typed(source, columns, typed)
     except pl.exceptions.PolarsError as error:
-        if disk.is_full(error):  # that says nothing of the file
-            raise
         csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
         if not faults:
             faults.add(Fault(f"the CSV cannot be read: {str(error).splitlines()[0]}"))
