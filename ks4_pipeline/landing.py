@@ -288,7 +288,7 @@ class Landing:
                 return Refetched(landed, landed)
             aside = _aside(self._root / data_set.name / _REPUBLISHED, version, fresh)
             if not (aside / MANIFEST).is_file():
-                aside.parent.mkdir(exist_ok=True)
+                durable.make_folder(aside.parent)
                 shutil.rmtree(aside, ignore_errors=True)
                 durable.replace(incoming, aside)
         return Refetched(landed, Landed(aside, _read(aside / MANIFEST, Manifest)))
@@ -328,7 +328,7 @@ class Landing:
                     f"{folder} holds data set {earlier.summary.id}, and the configuration follows {data_set.id} under "
                     "its name now. Follow the new one under another name."
                 )
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder)
         durable.write_atomically(folder / "listing.json", _json(listing))
 
     def listing(self, data_set: DataSet) -> Listing | None:
@@ -350,7 +350,7 @@ class Landing:
             last_refused_at=now,
             attempts=earlier.attempts + 1 if earlier else 1,
         )
-        aside.parent.mkdir(exist_ok=True)
+        durable.make_folder(aside.parent)
         shutil.rmtree(aside, ignore_errors=True)
         durable.write_atomically(landed.folder / "refusal.json", _json(refusal))
         durable.replace(landed.folder, aside)
@@ -373,7 +373,7 @@ class Landing:
     ) -> Iterator[Path]:
         """A folder with a version just fetched, whole; it is gone after the block unless it was given a name."""
         parent = self._folder(data_set, version).parent
-        parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(parent)
         with unfinished.room(parent) as room:
             incoming = room / "version"
             incoming.mkdir()
@@ -407,7 +407,7 @@ class Landing:
 
     def _supersede(self, data_set: DataSet, landed: Landed) -> None:
         aside = _aside(self._root / data_set.name / _SUPERSEDED, landed.version, landed.manifest.csv.sha256)
-        aside.parent.mkdir(exist_ok=True)
+        durable.make_folder(aside.parent)
         shutil.rmtree(aside, ignore_errors=True)  # the same bytes, superseded before
         durable.replace(landed.folder, aside)
 

@@ -110,7 +110,7 @@ class ObservationsStore:
         if found is not None:
             return found
         parquet = self.path(data_set, landed.version)
-        parquet.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(parquet.parent)
         facts_path = parquet.with_suffix(".json")
         facts_path.unlink(missing_ok=True)
         with unfinished.room(parquet.parent) as room:

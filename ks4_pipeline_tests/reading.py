@@ -1,8 +1,8 @@
 """A reader of a warehouse in a process of its own: reads in a loop, and looks whether all it sees is of one edition.
 
 ``python -m ks4_pipeline_tests.reading PATH fresh`` opens the file anew for each read, ``… held`` keeps one connection.
-It reads until its standard input ends, and once more, then prints a JSON object: how many reads, the errors, and how many versions the
-first and the last read saw. It says ``ready`` after the first.
+It reads until its standard input ends, and once more, then prints a JSON object: how many reads, the errors, and how
+many versions the first and the last read saw. It says ``ready`` after the first.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import duckdb
 
@@ -37,7 +38,7 @@ def look(connection: duckdb.DuckDBPyConnection) -> int:
     assert history == [(version, float(number)) for number, version in enumerate(versions)], "each table's figures"
     assert connection.execute("SELECT max(score) FROM d.latest").fetchone() == history[-1][1:], "latest"
     assert [v for v, _, channels in loaded if "latest" in channels.split(",")] == versions[-1:], "its channel"
-    pairs = sorted(zip(versions, versions[1:], strict=False))
+    pairs = sorted(pairwise(versions))
     revised = "SELECT DISTINCT from_version, to_version FROM d.revisions"
     assert sorted(connection.execute(revised).fetchall()) == pairs, "revisions"
     compared = "SELECT from_version, to_version FROM catalogue.comparisons"

@@ -89,7 +89,7 @@ class WarehouseFile:
                 place.
             DiskFullError: when there is no room for it.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(self.path.parent)
         with disk.told(self.path.parent), self._publisher():
             build = self.path.with_name(f"{self.path.stem}.build-{os.getpid()}.duckdb")
             self._remove_builds()
@@ -188,9 +188,9 @@ class WarehouseFile:
             build.with_name(f"{build.name}.wal").unlink()
         with duckdb.connect(build, read_only=True) as finished:  # a file that does not open must not be published
             finished.execute("SELECT count(*) FROM duckdb_tables()")
-        durable.flush(build)
         # Opened read-write by a user, the published file would get a .wal beside it that breaks every later open.
         build.chmod(_READ_ONLY)
+        durable.flush(build)
         stray = self.path.with_name(f"{self.path.name}.wal")
         if stray.exists():
             stray.rename(stray.with_name(f"{stray.name}.stray-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"))

@@ -109,10 +109,11 @@ def fresh(disk, prepared):
 
 
 def ks4(data_dir, url, *command):
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KS4_DATA_DIR", str(data_dir))
         patch.setenv("KS4_API_URL", url)
-        app(list(command))
+        with pytest.raises(SystemExit) as ended:
+            app(list(command))
     return ended.value.code
 
 
