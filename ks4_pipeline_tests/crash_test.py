@@ -58,7 +58,7 @@ ACCEPTED = ["9.5", "u", "z", "-3", *(str(number / 8) for number in range(200))]
 """What the publisher serves under 1.0 later on."""
 _CHILD_SECONDS = 120
 _MOVING = {"fetched_at", "loaded_at", "seen_at", "started_at", "finished_at", "compared_at", "sha256", "bytes"}
-_UNFINISHED = re.compile(r"\.unfinished-|\.build-|\.wal|\.tmp")
+_UNFINISHED = re.compile(r"\.unfinished-|\.build-|\.wal|\.tmp|\.publisher")
 
 Cells = list[tuple[Any, ...]]
 Content = dict[str, Cells]

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import duckdb
 
-_PAUSE = 0.05
+_PAUSE = 0.2
 _LOADED = (
     'SELECT version, "table", channels FROM catalogue.versions WHERE "table" IS NOT NULL ORDER BY major, minor, patch'
 )

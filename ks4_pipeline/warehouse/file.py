@@ -116,7 +116,7 @@ class WarehouseFile:
 
     def tidy(self) -> None:
         """Remove what a publisher left that was killed; nothing while one is at work."""
-        if not self._unfinished():
+        if not self._unfinished() and not self._note.exists():
             return
         lock = self._lock()
         with suppress(Timeout):
