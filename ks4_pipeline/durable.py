@@ -24,6 +24,15 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing, each with an entry that outlives a power cut."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    flush(path.parent)
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a new file and flush it; the folder's entry is the caller's to flush."""
     with path.open("wb") as file:

@@ -344,7 +344,7 @@ class Landing:
                 return Refetched(landed, landed)
             aside = _aside(self._root / data_set.name / _REPUBLISHED, version, fresh)
             if not (aside / MANIFEST).is_file():
-                aside.parent.mkdir(exist_ok=True)
+                durable.make_folder(aside.parent)
                 shutil.rmtree(aside, ignore_errors=True)
                 durable.replace(incoming, aside)
         return Refetched(landed, Landed(aside, _read(aside / MANIFEST, Manifest)))
@@ -362,6 +362,14 @@ class Landing:
         durable.replace(candidate.folder, folder)
         return Landed(folder, candidate.manifest)
 
+    def finish_accepting(self) -> None:
+        """Take the second of the two steps of :meth:`accept`, where a process was killed between them."""
+        for manifest in self._root.glob(f"*/{_REPUBLISHED}/*/{MANIFEST}"):
+            candidate, above = manifest.parent, manifest.parents[2]
+            version = candidate.name.partition("-")[0]
+            if not (above / version).exists() and any((above / _SUPERSEDED).glob(f"{version}-*/{MANIFEST}")):
+                durable.replace(candidate, above / version)
+
     def remember(self, data_set: DataSet, listing: Listing) -> None:
         """Keep the publisher's version list as last seen.
 
@@ -376,7 +384,7 @@ class Landing:
                     f"{folder} holds data set {earlier.summary.id}, and the configuration follows {data_set.id} under "
                     "its name now. Follow the new one under another name."
                 )
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder)
         durable.write_atomically(folder / "listing.json", _json(listing))
 
     def listing(self, data_set: DataSet) -> Listing | None:
@@ -402,7 +410,7 @@ class Landing:
             last_refused_at=now,
             attempts=earlier.attempts + 1 if earlier else 1,
         )
-        aside.parent.mkdir(exist_ok=True)
+        durable.make_folder(aside.parent)
         shutil.rmtree(aside, ignore_errors=True)
         durable.write_atomically(landed.folder / "refusal.json", _json(refusal))
         durable.replace(landed.folder, aside)
@@ -430,7 +438,7 @@ class Landing:
     ) -> Iterator[Path]:
         """A folder with a version just fetched, whole; it is gone after the block unless it was given a name."""
         parent = self._folder(data_set, version).parent
-        parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(parent)
         with unfinished.room(parent) as room:
             incoming = room / "version"
             incoming.mkdir()
@@ -464,7 +472,7 @@ class Landing:
 
     def _supersede(self, data_set: DataSet, landed: Landed) -> None:
         aside = _aside(self._root / data_set.name / _SUPERSEDED, landed.version, landed.manifest.csv.sha256)
-        aside.parent.mkdir(exist_ok=True)
+        durable.make_folder(aside.parent)
         shutil.rmtree(aside, ignore_errors=True)  # the same bytes, superseded before
         durable.replace(landed.folder, aside)
 

@@ -25,7 +25,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ks4_pipeline import csv_exact, durable, unfinished
+from ks4_pipeline import csv_exact, disk, durable, unfinished
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
 from ks4_pipeline.csv_arrival import Records
 from ks4_pipeline.csv_shape import first_record
@@ -112,7 +112,7 @@ class ObservationsStore:
     def ahead(self, data_set: DataSet) -> Iterator[Ahead]:
         """Room to type a version of a data set while it arrives; gone after the block."""
         folder = self._root / data_set.name
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder)
         with unfinished.room(folder) as room:
             yield Ahead(room / "ahead.parquet")
 
@@ -136,7 +136,7 @@ class ObservationsStore:
         if found is not None:
             return found
         parquet = self.path(data_set, landed.version)
-        parquet.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(parquet.parent)
         facts_path = parquet.with_suffix(".json")
         facts_path.unlink(missing_ok=True)
         with unfinished.room(parquet.parent) as room:
@@ -247,7 +247,8 @@ def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | No
     if ahead and ahead.take(landed, columns, typed):
         return columns
     try:
-        _write_typed(_on_disk(source, names), columns, typed)
+        with disk.told(typed.parent):  # a full disk says nothing of the file
+            _write_typed(_on_disk(source, names), columns, typed)
     except pl.exceptions.PolarsError as error:
         csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
         if not faults:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from ks4_pipeline import poll
+from ks4_pipeline import poll, unfinished
 from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
@@ -62,6 +62,13 @@ class Pipeline:
     def client(self) -> EesClient:
         """A new client of the configured API; the caller closes it."""
         return self._connect(self.settings.api_url)
+
+    def tidy(self) -> None:
+        """Finish or remove what was left by processes that were killed; what others are at work on stays."""
+        self.landing.finish_accepting()
+        unfinished.clean_below(self.settings.landing_dir)
+        unfinished.clean_below(self.settings.observations_dir)
+        self.warehouse.tidy()
 
     def look(self, client: EesClient, data_set: DataSet, *, whole: bool = False) -> Listing:
         """See what the publisher lists now, and remember it.

@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     """It did not arrive, or what had arrived cannot be read."""
     UNREACHABLE = "unreachable"
-    """The API gave no answer to the look at the data set."""
+    """The API gave no answer to the look at the data set, or none any more when the version was to be fetched."""
     UNKNOWN = "unknown"
     """The API opens no such data set, or lists no such version."""
 
@@ -122,6 +122,7 @@ def run(
         ConfigurationError: when the data directory holds another data set under one of the names; nothing is fetched.
     """
     this = _Run(pipeline, reporter or Reporter(), whole=whole)
+    pipeline.tidy()
     refuse_foreign(pipeline.warehouse, data_sets)
     in_force = pipeline.in_force()
     additions: list[Addition] = []
@@ -139,6 +140,7 @@ def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunRepor
     landed. What the old one alone knows, such as when things were loaded, is kept where the bytes are the same.
     """
     this = _Run(pipeline, reporter or Reporter())
+    pipeline.tidy()
     additions: list[Addition] = []
     for data_set, listing in pipeline.landing.data_sets():
         versions = pipeline.landing.versions(data_set)
@@ -242,24 +244,47 @@ class _Run:
 
     def _load(self, client: EesClient, data_set: DataSet, versions: Iterable[VersionNumber]) -> list[Finished]:
         loaded: list[Finished] = []
+        gone_at: VersionNumber | None = None
         for version in versions:
+            if gone_at:
+                message = f"Not tried: the API could not be reached any more at {gone_at}."
+                self._finish(VersionOutcome(data_set.name, version, Outcome.UNREACHABLE, message))
+                continue
             started_at = self._pipeline.now()
             try:
-                finished = self._pipeline.load(
-                    client,
-                    data_set,
-                    version,
-                    on_progress=partial(self.reporter.downloading, data_set, version),
-                    on_landed=partial(self.reporter.typing, data_set, version),
-                )
+                finished = self._land_and_observe(client, data_set, version)
             except RefusedVersionError as error:
                 self._fail(data_set, version, started_at, Outcome.REFUSED, error)
+            except EesUnavailableError as error:
+                # Either the API is gone, and all else would wait for it in vain, or it fails at this version alone.
+                gone_at = None if client.answers(data_set.id) else version
+                outcome = Outcome.UNREACHABLE if gone_at else Outcome.FAILED
+                self._fail(data_set, version, started_at, outcome, error)
             except (EesError, LandingError, EvaluationError) as error:
                 self._fail(data_set, version, started_at, Outcome.FAILED, error)
             else:
                 self._succeed(data_set, started_at, finished.observations)
                 loaded.append(finished)
         return loaded
+
+    def _land_and_observe(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
+        """A version typed; what a run that was killed had fetched, and is refused now, is fetched anew at once."""
+        was_here = self._pipeline.landing.get(data_set, version) is not None
+        try:
+            return self._attempt(client, data_set, version)
+        except RefusedVersionError:
+            if not was_here:
+                raise
+        return self._attempt(client, data_set, version)
+
+    def _attempt(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
+        return self._pipeline.load(
+            client,
+            data_set,
+            version,
+            on_progress=partial(self.reporter.downloading, data_set, version),
+            on_landed=partial(self.reporter.typing, data_set, version),
+        )
 
     def _succeed(self, data_set: DataSet, started_at: datetime, observations: Observations) -> None:
         facts = observations.facts
@@ -272,8 +297,9 @@ class _Run:
     def _fail(
         self, data_set: DataSet, version: VersionNumber, started_at: datetime, outcome: Outcome, error: Ks4Error
     ) -> None:
+        logged = Outcome.FAILED if outcome is Outcome.UNREACHABLE else outcome
         self._attempts.append(
-            Attempt(data_set.name, version, started_at, self._pipeline.now(), outcome, reason=str(error))
+            Attempt(data_set.name, version, started_at, self._pipeline.now(), logged, reason=str(error))
         )
         self._finish(VersionOutcome(data_set.name, version, outcome, str(error)))
 

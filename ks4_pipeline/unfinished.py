@@ -2,7 +2,7 @@
 
 A room lies on the disk where the finished thing will stand, so that it can be moved there in one step. A lock beside it
 says that its owner is at work; process ids would not do, since threads share one and containers count their own. Who
-makes a room removes those whose owner is gone.
+makes a room removes those beside it whose owner is gone, and a whole run those of the whole data directory.
 """
 
 from __future__ import annotations
@@ -15,20 +15,27 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ks4_pipeline import disk
+
 _PREFIX = ".unfinished-"
 _LOCK = ".lock"
 
 
 @contextmanager
 def room(parent: Path) -> Iterator[Path]:
-    """A new, empty folder below an existing one; gone when the block ends, with all that is still in it."""
+    """A new, empty folder below an existing one; gone when the block ends, with all that is still in it.
+
+    Raises:
+        DiskFullError: when what is done in the block fails of that.
+    """
     clean(parent)
-    folder, lock = _locked(parent)
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        _remove(folder, lock)
+    with disk.told(parent):
+        folder, lock = _locked(parent)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            _remove(folder, lock)
 
 
 def rooms(folder: Path) -> list[Path]:
@@ -47,6 +54,12 @@ def clean(parent: Path) -> None:
         with suppress(OSError):  # at work, or not ours to remove
             lock.acquire(timeout=0)
             _remove(folder, lock)
+
+
+def clean_below(root: Path) -> None:
+    """Remove such rooms from a folder and all folders in it."""
+    for parent in {path.parent for path in root.rglob(f"{_PREFIX}*")}:
+        clean(parent)
 
 
 def _locked(parent: Path) -> tuple[Path, FileLock]:

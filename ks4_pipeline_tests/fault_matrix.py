@@ -99,10 +99,10 @@ FAULTS = (
     _gateway("504 empty", 504),
     _gateway("504 HTML", 504, words="Gateway of the sandbox", html=True),
     Row(
-        "403 of the firewall",  # told apart from a closed data set by no status: a person has to look
+        "403 of the firewall",
         {"kind": "status", "status": 403, "html": True},
-        "HTTP 403 Forbidden - the server sent no JSON but",
-        look_fails=_UNKNOWN,
+        "something before it, such as a firewall or proxy, refused",
+        look_fails=_OUT_OF_REACH,
         cured=False,
     ),
     Row("404 empty", {"kind": "status", "status": 404}, "HTTP 404", look_fails=_UNKNOWN, cured=False),

@@ -95,7 +95,12 @@ def conclude(report: RunReport, warehouse: Path) -> None:
 def sentence(report: RunReport, warehouse: Path) -> str:
     """What a run came to."""
     loaded = [outcome for outcome in report.outcomes if outcome.outcome is Outcome.LOADED]
-    failed = [outcome for outcome in report.outcomes if outcome.outcome in {Outcome.REFUSED, Outcome.FAILED}]
+    failed = [
+        outcome
+        for outcome in report.outcomes
+        if outcome.outcome in {Outcome.REFUSED, Outcome.FAILED}
+        or (outcome.outcome is Outcome.UNREACHABLE and outcome.version)
+    ]
     parts = []
     if loaded:
         parts.append(f"Loaded {_listed(loaded)} into {warehouse}.")

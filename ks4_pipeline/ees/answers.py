@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 from pydantic import ValidationError
 
-from ks4_pipeline.ees.errors import ANY, EesAnswerError, EesStatusError, EesUnavailableError
+from ks4_pipeline.ees.errors import ANY, ONCE, EesAnswerError, EesStatusError, EesUnavailableError
 from ks4_pipeline.ees.models import Problem
 
 _UNAVAILABLE = frozenset({408, 429, 500, 502, 503, 504})
@@ -21,6 +21,14 @@ def failure(response: httpx.Response, body: bytes) -> EesStatusError | EesUnavai
     """The error for an answer that is not 200, with the server's own words where it sent any."""
     status = response.status_code
     message = f"HTTP {status} {response.reason_phrase}".rstrip() + f" - {_own_words(body)}"
+    if status == httpx.codes.FORBIDDEN and body.strip() and _problem(body) is None:
+        # The API's own 403 is JSON; any other is a firewall's or proxy's (contract §1.4), and says nothing of what we
+        # asked for.
+        return EesUnavailableError(
+            str(response.url),
+            f"{message}. This is no answer of the API: something before it, such as a firewall or proxy, refused.",
+            worth=ONCE,
+        )
     if status in _UNAVAILABLE:
         return EesUnavailableError(str(response.url), message, retry_after=retry_after(response.headers))
     return EesStatusError(str(response.url), status, message)
@@ -73,13 +81,19 @@ def _own_words(body: bytes) -> str:
     """The problem's message; error bodies may also be empty or HTML from a gateway (contract §2.4)."""
     if not body.strip():
         return _SILENT
-    try:
-        problem = Problem.model_validate_json(body)
-    except ValidationError:
+    problem = _problem(body)
+    if problem is None:
         text = re.sub(r"<[^>]*>|\s+", " ", body[:2000].decode("utf-8", "replace"))
         return f"the server sent no JSON but: {' '.join(text.split())[:200]!r}"
     details = "; ".join(f"{item.path}: {item.message}" if item.path else item.message for item in problem.errors)
     return (details or problem.title or _SILENT)[:1000]
+
+
+def _problem(body: bytes) -> Problem | None:
+    try:
+        return Problem.model_validate_json(body)
+    except ValidationError:
+        return None
 
 
 def _moment(text: str) -> datetime | None:

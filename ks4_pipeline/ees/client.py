@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from ks4_pipeline import __version__
 from ks4_pipeline.ees import answers
+from ks4_pipeline.ees.deadline import Deadline
 from ks4_pipeline.ees.errors import (
     ONCE_MORE,
     EesAnswerError,
@@ -111,7 +112,10 @@ class EesClient:
             transport=transport,
             event_hooks={"response": [on_answer] if on_answer else []},
         )
+        self._deadline = Deadline(self._policy.clock)
+        self._deadline.bind(self._http)
         self._until = math.inf
+        self._is_out_of_reach = False
 
     def __enter__(self) -> Self:
         return self
@@ -133,6 +137,16 @@ class EesClient:
         self._policy = replace(self._policy, attempts=_HURRIED_ATTEMPTS, longest_wait=_HURRIED_PAUSE)
         self._limits = self._limits.model_copy(update={"answer_seconds": answer_seconds})
         self._until = self._policy.clock() + in_all_seconds
+
+    def answers(self, data_set_id: str) -> bool:
+        """Whether the API answers a question about a data set at all; after a failure it is asked only once."""
+        try:
+            self.versions_page(data_set_id, 1)
+        except EesUnavailableError:
+            return False
+        except EesError:
+            return True
+        return True
 
     def data_set(self, data_set_id: str) -> Served[DataSetSummary]:
         """The data set's title, summary, status and the version published last.
@@ -217,7 +231,7 @@ class EesClient:
             with self._csv(data_set_id, version, left) as stream:
                 return receive(stream)
 
-        return self._policy.run(attempt, self._left(self._policy.download_deadline))
+        return self._persist(attempt, self._policy.download_deadline)
 
     @contextmanager
     def _csv(self, data_set_id: str, version: VersionNumber, left: float) -> Iterator[CsvStream]:
@@ -280,7 +294,7 @@ class EesClient:
             return served
 
         url = self._url(path)
-        return self._policy.run(attempt, self._left(self._policy.deadline))
+        return self._persist(attempt, self._policy.deadline)
 
     def _ask(
         self, url: str, model: type[Model], params: dict[str, str] | None, left: float, *, body: bytes | None
@@ -328,14 +342,18 @@ class EesClient:
         read, connect = min(seconds, _READ_SECONDS), min(seconds, _CONNECT_SECONDS)
         timeout = httpx.Timeout(connect=connect, read=read, write=connect, pool=connect)
         try:
-            with self._http.stream(
-                "GET" if body is None else "POST",
-                url,
-                params=params or None,
-                content=body,
-                headers=None if body is None else {"Content-Type": "application/json"},
-                timeout=timeout,
-            ) as response:
+            with (
+                self._deadline.at(until) as begun,
+                self._http.stream(
+                    "GET" if body is None else "POST",
+                    url,
+                    params=params or None,
+                    content=body,
+                    headers=None if body is None else {"Content-Type": "application/json"},
+                    timeout=timeout,
+                ) as response,
+            ):
+                begun()
                 chunks = self._chunks(response, until, broken)
                 if response.status_code != httpx.codes.OK:
                     raise answers.failure(response, _explanation(chunks, response))
@@ -356,6 +374,17 @@ class EesClient:
                     raise broken(str(response.url), f"came too slowly: {received:,} bytes when the time was up.")
         except httpx.TransportError as error:
             raise broken(str(response.url), f"broke off after {received:,} bytes ({answers.named(error)}).") from error
+
+    def _persist(self, attempt: Callable[[float], Received], seconds: float) -> Received:
+        """Ask as the policy says; only once while the API is out of reach: an outage is not waited for again."""
+        policy = replace(self._policy, attempts=1) if self._is_out_of_reach else self._policy
+        try:
+            answer = policy.run(attempt, self._left(seconds))
+        except EesError as error:
+            self._is_out_of_reach = isinstance(error, EesUnavailableError)
+            raise
+        self._is_out_of_reach = False
+        return answer
 
     def _left(self, seconds: float) -> float:
         return min(seconds, self._until - self._policy.clock())

@@ -40,7 +40,7 @@ class EesError(Ks4Error):
 
 
 class EesUnavailableError(EesError):
-    """The API cannot be reached or cannot answer now (connection, timeout, 429, 5xx): try again later."""
+    """The API cannot be reached or cannot answer now (connection, timeout, 429, 5xx, a firewall's 403): try later."""
 
     _worth = ANY
 

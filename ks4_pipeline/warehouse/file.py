@@ -7,7 +7,13 @@ file; those opened later see the new one. What is *in* the file is not this modu
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import shlex
+import shutil
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +23,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from ks4_pipeline import durable
+from ks4_pipeline import disk, durable
 from ks4_pipeline.errors import Ks4Error
 
 # Readable by DuckDB 1.4 and later, so that users' R, DBeaver and command-line installations need not be the newest.
@@ -25,6 +31,10 @@ STORAGE_VERSION = "v1.4.0"
 _ATTACHED = "warehouse"
 _READ_ONLY = 0o444
 _WAIT_SECONDS = 600
+_SILENT_SECONDS = 1.0
+_COMMAND_SHOWN = 200
+
+_log = logging.getLogger(__name__)
 
 
 class WarehouseError(Ks4Error):
@@ -77,9 +87,10 @@ class WarehouseFile:
         Raises:
             WarehouseError: when another publisher holds on for too long, or the next edition cannot be made or put in
                 place.
+            DiskFullError: when there is no room for it.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._publisher():
+        durable.make_folder(self.path.parent)
+        with disk.told(self.path.parent), self._publisher():
             build = self.path.with_name(f"{self.path.stem}.build-{os.getpid()}.duckdb")
             self._remove_builds()
             try:
@@ -87,6 +98,8 @@ class WarehouseFile:
                     durable.copy(self.path, build)
                 connection = duckdb.connect()
                 try:
+                    # What memory does not hold goes where the edition stands, and not to wherever we were called from.
+                    connection.execute("SET temp_directory = ?", [str(build.with_suffix(".tmp"))])
                     _attach(connection, build)
                     yield connection
                     connection.execute(f"CHECKPOINT {_ATTACHED}")
@@ -101,29 +114,83 @@ class WarehouseFile:
             finally:
                 self._remove_builds()
 
+    def tidy(self) -> None:
+        """Remove what a publisher left that was killed; nothing while one is at work."""
+        if not self._unfinished() and not self._note.exists():
+            return
+        lock = self._lock()
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            try:
+                self._remove_builds()
+                self._note.unlink(missing_ok=True)
+            finally:
+                lock.release()
+
     @contextmanager
     def _publisher(self) -> Iterator[None]:
-        lock = FileLock(self.path.with_name(f"{self.path.name}.lock"))
+        lock = self._lock()
         try:
-            lock.acquire(timeout=self._wait)
+            lock.acquire(timeout=min(self._wait, _SILENT_SECONDS))
         except Timeout:
-            raise WarehouseError(
-                f"Another process has been publishing {self.path} for more than {self._wait:.0f} s. Let it finish, or "
-                "end it; then run again. Nothing is lost."
-            ) from None
+            self._wait_longer(lock)
         try:
+            self._sign()
             yield
         finally:
+            self._note.unlink(missing_ok=True)
             lock.release()
+
+    def _wait_longer(self, lock: FileLock) -> None:
+        left = self._wait - _SILENT_SECONDS
+        if left > 0:
+            _log.warning(
+                "%s is being published by %s. Waiting for it, at most %.0f s.", self.path, self._holder(), self._wait
+            )
+        try:
+            lock.acquire(timeout=max(left, 0))
+        except Timeout:
+            raise WarehouseError(
+                f"{self.path} has been held for more than {self._wait:.0f} s by {self._holder()}. Let it finish, or "
+                "end it; then run again. Nothing is lost."
+            ) from None
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.path.with_name(f"{self.path.name}.lock"))
+
+    @property
+    def _note(self) -> Path:
+        """Who publishes; beside the lock, since Windows lets nobody read a locked file."""
+        return self.path.with_name(f"{self.path.name}.publisher.json")
+
+    def _sign(self) -> None:
+        """Tell those who wait for whom; a courtesy, and no reason to fail."""
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:_COMMAND_SHOWN]
+        note = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command,
+        }
+        with suppress(OSError):
+            self._note.write_text(json.dumps(note), encoding="utf-8")
+
+    def _holder(self) -> str:
+        """Who has the lock, by its own note; the note of a dead one is written over by the next."""
+        try:
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+            return "process {pid} on {host} ({command}), since {since}".format(**note)
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
 
     def _put_in_place(self, build: Path) -> None:
         with suppress(FileNotFoundError):
             build.with_name(f"{build.name}.wal").unlink()
         with duckdb.connect(build, read_only=True) as finished:  # a file that does not open must not be published
             finished.execute("SELECT count(*) FROM duckdb_tables()")
-        durable.flush(build)
         # Opened read-write by a user, the published file would get a .wal beside it that breaks every later open.
         build.chmod(_READ_ONLY)
+        durable.flush(build)
         stray = self.path.with_name(f"{self.path.name}.wal")
         if stray.exists():
             stray.rename(stray.with_name(f"{stray.name}.stray-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"))
@@ -137,8 +204,14 @@ class WarehouseFile:
 
     def _remove_builds(self) -> None:
         """Remove builds that were never finished; called by the one publisher only."""
-        for path in self.path.parent.glob(f"{self.path.stem}.build-*"):
-            path.unlink(missing_ok=True)
+        for path in self._unfinished():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _unfinished(self) -> list[Path]:
+        return list(self.path.parent.glob(f"{self.path.stem}.build-*"))
 
 
 def _open_read_only(path: Path) -> duckdb.DuckDBPyConnection:

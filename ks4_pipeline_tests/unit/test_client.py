@@ -115,7 +115,7 @@ class TestTheVersionList:
     ("response", "kind", "said"),
     [
         (httpx.Response(308, headers={"location": "http://internal/"}), EesStatusError, "HTTP 308"),
-        (httpx.Response(403, html="<b>Request blocked</b>"), EesStatusError, "no JSON but: 'Request blocked'"),
+        (httpx.Response(403, html="<b>Request blocked</b>"), EesUnavailableError, "no JSON but: 'Request blocked'"),
         (httpx.Response(500), EesUnavailableError, "HTTP 500 Internal Server Error - the server sent no explanation"),
         (httpx.Response(204), EesStatusError, "HTTP 204"),
         (httpx.Response(200, html="<html>hello</html>"), EesAnswerError, "expected JSON, found text/html"),
