@@ -16,6 +16,8 @@ from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.faults import Fault, Faults
 
 FLAG_SUFFIX = "_flag"
+FILE_VERSION = "version"
+"""A column some files have: Provisional, Revised or Final. It flips for the same cell from one version to the next."""
 _TIME = frozenset({"time_period", "time_identifier"})
 _GEOGRAPHY = frozenset({"geographic_level"}).union(*(level.columns for level in GEOGRAPHIC_LEVELS))
 

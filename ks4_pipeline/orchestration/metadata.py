@@ -10,6 +10,7 @@ import polars as pl
 
 from ks4_pipeline.columns import Column, Role
 from ks4_pipeline.ees.models import Indicator, VersionRecord
+from ks4_pipeline.ees.pages import data_set_page
 from ks4_pipeline.faults import Fault
 from ks4_pipeline.landing import Landed
 from ks4_pipeline.observations import Observations
@@ -20,7 +21,6 @@ from ks4_pipeline.warehouse.tables import column_comment, sql_type
 
 Metadata = dict[str, Any]  # Dagster turns plain values into metadata values itself
 
-_CATALOGUE = "https://explore-education-statistics.service.gov.uk/data-catalogue/data-set"
 _FIRST_ROWS = 5
 
 
@@ -50,7 +50,7 @@ def of_record(record: VersionRecord) -> Metadata:
     if record.published:
         found["published"] = dg.MetadataValue.timestamp(record.published)
     if record.file:
-        found["publisher's page"] = dg.MetadataValue.url(f"{_CATALOGUE}/{record.file.id}")
+        found["publisher's page"] = dg.MetadataValue.url(data_set_page(record.file.id))
     return found
 
 

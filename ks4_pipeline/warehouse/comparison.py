@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ks4_pipeline.columns import Role
+from ks4_pipeline.columns import FILE_VERSION, Role
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.identity import UnifiedColumn
 from ks4_pipeline.places import LevelPlaces, Place, cells_of
@@ -27,8 +27,8 @@ CLASSES = ("revised", "suppressed", "released", "reflagged", "added", "removed")
 RESULT = "ks4_comparison"
 """The temporary table :func:`compare` leaves: class, key columns, indicator, old and new value, flag (and text)."""
 
-FILE_VERSION = "version"
-_TOTALS = ("total", "all pupils", "all")
+TOTALS = ("total", "all pupils", "all")
+"""How the option of a filter that stands for all of it may be called, in lower case; the likelier first."""
 
 
 @dataclass(frozen=True)
@@ -204,10 +204,10 @@ class _Pair:
         value = identifier(column.names[having])
         rows = self._run(
             f"SELECT DISTINCT {value} FROM {qualified(self._schema, having.table)} WHERE lower(trim({value})) IN "
-            f"({', '.join(map(literal, _TOTALS))})"
+            f"({', '.join(map(literal, TOTALS))})"
         ).fetchall()
         found = {label.strip().lower(): label for (label,) in rows}
-        total = next((found[word] for word in _TOTALS if word in found), None)
+        total = next((found[word] for word in TOTALS if word in found), None)
         self._imputed[column.name] = total
         return total
 

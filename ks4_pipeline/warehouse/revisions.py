@@ -12,10 +12,10 @@ from itertools import pairwise
 
 import duckdb
 
-from ks4_pipeline.columns import Role
+from ks4_pipeline.columns import FILE_VERSION, Role
 from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.comparison import CLASSES, FILE_VERSION, RESULT, Comparison, compare
+from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare
 from ks4_pipeline.warehouse.schema import COMPARISONS, insert
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
