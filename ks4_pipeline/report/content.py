@@ -207,11 +207,22 @@ class Headline:
 
 @dataclass(frozen=True)
 class Note:
-    """What to bear in mind when using the figures."""
+    """What to bear in mind when using the figures; an empty text means all.
+
+    Attributes:
+        indicator: the column, or its label where it is shown.
+        period: the ``time_period``, or its label where it is shown.
+        level: the geographic level.
+        where: the place or the group.
+        comparable: whether these figures may be compared with those of other periods.
+    """
 
     indicator: str
     period: str
+    level: str
+    where: str
     kind: str
+    comparable: bool
     text: str
     source: str
 

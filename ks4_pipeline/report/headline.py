@@ -33,7 +33,6 @@ _GROUPS = (
 )
 """The groups that stand out where there are many: those the publisher's own headline is about."""
 
-_BREAKS = {"break", "not_comparable"}
 _CANCELLED = {
     "201920": "Exams cancelled; grades by assessment in schools: comparable with no other year.",
     "202021": "Exams cancelled; grades by teacher assessment: comparable with no other year.",
@@ -48,7 +47,7 @@ def measures(
 
     Args:
         indicators: all that hold numbers, in the publisher's order.
-        notes: of the data set; those of kind ``break`` or ``not_comparable`` make a year stand alone.
+        notes: those about headline figures that must not be compared with others; each makes a year stand alone.
         periods: ``time_period`` and label of each period of the version.
     """
     by_column = {indicator.column: indicator for indicator in indicators}
@@ -58,7 +57,7 @@ def measures(
     for indicator in known or list(indicators)[:MOST_MEASURES]:
         breaks = {label: _CANCELLED[code] for code, label in periods if known and code in _CANCELLED}
         for note in noted:
-            if note.kind in _BREAKS and note.indicator in {"", indicator.column}:
+            if note.indicator in {"", indicator.column}:
                 breaks |= {label: note.text for code, label in periods if code == note.period}
         lower, upper = _INTERVALS.get(indicator.column, ("", ""))
         found.append(Measure(indicator, by_column.get(lower), by_column.get(upper), breaks))

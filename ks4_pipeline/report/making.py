@@ -92,7 +92,7 @@ def make_all(pipeline: Pipeline, loaded: Mapping[str, Iterable[VersionNumber]]) 
     made = []
     for name, versions in loaded.items():
         data_set = pipeline.settings.data_set(name)
-        for version in _concerned(sorted(in_force.get(name, {})), set(versions)):
+        for version in _concerned(in_force.get(name, ()), set(versions)):
             path, problem = report_path(pipeline, data_set, version), ""
             try:
                 make(pipeline, data_set, version)
@@ -112,10 +112,9 @@ def summary_of(report: Path) -> Summary:
     )
 
 
-def _concerned(in_force: list[VersionNumber], loaded: set[VersionNumber]) -> list[VersionNumber]:
+def _concerned(in_force: Iterable[VersionNumber], loaded: set[VersionNumber]) -> list[VersionNumber]:
     """The loaded versions, and each that now has one of them before it."""
-    following = {after for before, after in pairwise(in_force) if before in loaded}
-    return [version for version in in_force if version in loaded | following]
+    return sorted(loaded | {after for before, after in pairwise(sorted(in_force)) if before in loaded})
 
 
 def _key_chart(report: Report) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -57,6 +58,7 @@ _LARGEST = 12
 _PLACES = 12
 _ANNOUNCED = 60
 _NATIONAL = "NAT"
+_NOTES = "notes"
 
 Rows = list[tuple[Any, ...]]
 Period = tuple[str, str]
@@ -286,14 +288,18 @@ class _Reading:
     def headline(self) -> tuple[Headline | None, str]:
         """The headline figures; None and the reason where there are none."""
         periods = self._periods_of(self._version)
+        level, places = self._coarsest_level()
         measures = headline.measures(
             [indicator for _, indicator in self._numeric],
-            self._notes,
+            [
+                note
+                for note in self._notes
+                if not note.comparable and not note.where and note.level in {"", level.label if level else ""}
+            ],
             [(period[1], label) for period, label in periods],
         )
         if not measures:
             return None, "This version has no indicator that holds numbers."
-        level, places = self._coarsest_level()
         fixed = self._totals(level, self._version)
         series = self._series_columns(level, places, fixed)
         points = self._points(measures, self._version, level, fixed, series)
@@ -439,32 +445,38 @@ class _Reading:
     # --- notes ------------------------------------------------------------------------------------------------------
 
     def notes(self) -> tuple[Note, ...]:
-        """Notes that are about this version's indicators and periods, in the order of time."""
-        indicators = {indicator.column for _, indicator in self._numeric}
+        """Notes that are about this version's indicators and periods, in the order of time, as they are shown."""
         periods = {period[1]: label for period, label in self._periods_of(self._version)}
         return tuple(
-            Note(
-                self._label(note.indicator) if note.indicator else "",
-                periods.get(note.period, note.period),
-                note.kind,
-                note.text,
-                note.source,
+            replace(
+                note,
+                indicator=self._label(note.indicator) if note.indicator else "",
+                period=periods.get(note.period, ""),
             )
             for note in self._notes
-            if note.indicator in {"", *indicators} and (not note.period or note.period in periods)
+            if not note.period or note.period in periods
         )
 
     def _read_notes(self) -> list[Note]:
         """What the catalogue notes of the data set; nothing where an edition made before there were notes has none."""
         if not self._ask(
-            "SELECT 1 FROM duckdb_tables() WHERE schema_name = $schema AND table_name = 'notes'", schema=SCHEMA
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = $schema AND table_name = $table",
+            schema=SCHEMA,
+            table=_NOTES,
         ):
             return []
         rows = self._ask(
-            f"SELECT DISTINCT indicator, time_period, kind, text, source FROM {qualified(SCHEMA, 'notes')} "
-            "WHERE data_set = $data_set ORDER BY time_period, indicator, kind, text"
+            "SELECT DISTINCT indicator, coalesce(time_period, ''), coalesce(geographic_level, ''), "
+            "concat_ws(' · ', location, filter_option), kind, coalesce(comparable, true), text, coalesce(source, '') "
+            f"FROM {qualified(SCHEMA, _NOTES)} WHERE data_set = $data_set AND (version IS NULL OR version = $version) "
+            "ORDER BY 2, 1, 4, kind, text"
         )
-        return [Note(*(value or "" for value in row)) for row in rows]
+        own = {column.name: column.names.get(self._version) for column in self._columns}
+        return [
+            Note(own.get(indicator) or "", *rest)
+            for indicator, *rest in rows
+            if indicator is None or own.get(indicator)
+        ]
 
     # --- columns and periods ----------------------------------------------------------------------------------------
 

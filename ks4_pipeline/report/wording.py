@@ -20,9 +20,9 @@ CLASSES = {
 }
 """Each class of change: its heading, and what it means."""
 _BUMPS = {
-    Bump.MAJOR: "a major version: something was removed or renamed, so saved queries may break",
-    Bump.MINOR: "a minor version: new data or labels, and nothing removed",
-    Bump.PATCH: "a patch: corrections to a version already published",
+    Bump.MAJOR: "something was removed or renamed, so saved queries may break",
+    Bump.MINOR: "new data or labels, and nothing removed",
+    Bump.PATCH: "corrections to a version already published",
 }
 _FIRST = VersionNumber(1, 0)
 _KINDS = {
@@ -145,8 +145,8 @@ def points(report: Report) -> list[str]:
     return found
 
 
-def bump(version: VersionNumber) -> str:
-    """What a version number says it is."""
+def meaning(version: VersionNumber) -> str:
+    """What a version number says it is, in words."""
     return "the first version" if version == _FIRST else _BUMPS[version.bump]
 
 
