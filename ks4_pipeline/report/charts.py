@@ -18,7 +18,7 @@ from ks4_pipeline.report.wording import NOTHING, cell, figure, span
 
 # After the categorical palette of the Government Analysis Function, darkened where needed to 4.5:1 against white, since
 # the last figure of a line is written in its colour.
-COLOURS = ("#12436D", "#C8530A", "#801650", "#1E7F78", "#3D3D3D")
+COLOURS = ("#12436D", "#B34700", "#801650", "#1E7F78", "#3D3D3D")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down")
 _CONTEXT = "#B1B4B6"
 _TEXT = "#0B0C0C"
