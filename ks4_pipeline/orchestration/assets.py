@@ -232,7 +232,7 @@ def _report(data_set: DataSet) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[asset_key(data_set, "table"), asset_key(data_set, "revisions")],
+        deps=[asset_key(data_set, "table")],  # of one step with revisions
         partitions_def=versions_of(data_set),
         group_name=data_set.name,
         kinds={"html"},
