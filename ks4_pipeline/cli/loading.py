@@ -35,9 +35,8 @@ def run(names: Sequence[str], numbers: Sequence[str], *, as_json: bool) -> int:
     else:
         with reporter() as watching:
             report = run_all(pipeline, chosen, only=only, reporter=watching)
-        made = report_on(pipeline, report.loaded)
+        say_where(report_on(pipeline, report.loaded))
         conclude(report, settings.warehouse)
-        say_where(made)
     return report.exit_code
 
 
