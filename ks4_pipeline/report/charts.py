@@ -25,7 +25,7 @@ _TEXT = "#0B0C0C"
 _MUTED = "#505A5F"
 _ALONE = "#F3F2F1"
 _FONT = "Arial, Helvetica, sans-serif"
-_LABEL_GAP = 12.0
+_LINE_HEIGHT = 1.1  # of letters
 _SPLIT_YEAR = re.compile(r"\d{4}[/-]\d{2}")
 # Vega measures letters of Arial; where a browser has none and takes wider ones, the last label must still be whole.
 _LEFT_ROOM, _RIGHT_ROOM = 48, 62
@@ -39,7 +39,7 @@ class Size:
 
     width: int
     height: int
-    letters: int = 11
+    letters: int
 
 
 PANEL = Size(300, 220, 12)
@@ -135,7 +135,7 @@ def _spec(headline: Headline, measure: Measure, size: Size, *, legend: bool) -> 
         },
     }
     unit = {"%": "%", "£": "£"}.get(measure.indicator.unit or "", "")
-    number = "format(datum.value, ',~g')"  # which writes a real minus sign
+    number = "format(datum.value, ',~r')"  # which writes a real minus sign
     shown = f"'£' + {number}" if unit == "£" else f"{number} + '{unit}'"
     y: Spec = {
         "field": "value",
@@ -261,7 +261,7 @@ def _end_labels(
         if headline.periods.index(period) != last:
             continue
         wanted = (high - value) / (high - low) * size.height
-        taken = max(wanted, taken + _LABEL_GAP * size.letters / 11)
+        taken = max(wanted, taken + _LINE_HEIGHT * size.letters)
         yield {
             "data": {"values": [{"period": period, "label": figure(value, measure.indicator)}]},
             "mark": {
