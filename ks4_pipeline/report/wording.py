@@ -103,10 +103,9 @@ def lead(report: Report) -> str:
         first = f"{version} is the first version we hold, so there is nothing to compare it with."
         return f"{first} {held}, {span(report.periods)}."
     if not sum(changed.counts.values()):
-        what = (
-            "has the same figures as" if not changed.structure else "changes no figure, only how they are laid out, of"
-        )
-        return f"{version} {what} version {changed.before}."
+        if changed.structure:
+            return f"{version} changes no figure of version {changed.before}, only how they are laid out."
+        return f"{version} has the same figures as version {changed.before}."
     revised = changed.counts["revised"]
     if not revised:
         return f"{version} corrects no figure. {_listed(_others(changed))}."
