@@ -69,6 +69,15 @@ class RunReport:
     published: bool = False
 
     @property
+    def loaded(self) -> dict[str, list[VersionNumber]]:
+        """By data set, the versions that the new edition has and the old one had not, or had otherwise."""
+        found: dict[str, list[VersionNumber]] = {}
+        for outcome in self.outcomes:
+            if self.published and outcome.outcome is Outcome.LOADED and outcome.version:
+                found.setdefault(outcome.data_set, []).append(outcome.version)
+        return found
+
+    @property
     def exit_code(self) -> int:
         """0 all is well; 1 a version could not be loaded; 2 wrong data set or version; 3 the API is out of reach."""
         found = {outcome.outcome for outcome in self.outcomes}

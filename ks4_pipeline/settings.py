@@ -295,6 +295,11 @@ class Settings(BaseModel):
         return self.data_dir / "observations"
 
     @property
+    def reports_dir(self) -> Path:
+        """Where each version's change report is kept."""
+        return self.data_dir / "reports"
+
+    @property
     def warehouse(self) -> Path:
         """The published warehouse."""
         return self.data_dir / "warehouse.duckdb"

@@ -178,6 +178,22 @@ def dictionary(
 
 
 @app.command()
+def report(
+    version: Annotated[
+        str, typer.Argument(metavar="[V]", help="A version such as 1.0.1, or a channel such as v1.")
+    ] = "latest",
+    data_set: Annotated[str | None, typer.Option(metavar="NAME", help="Needed when there are several.")] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Where to write it instead; - for standard output.")
+    ] = None,
+) -> None:
+    """Write what changed in a version as one HTML page that people can read, print and send."""
+    from ks4_pipeline.cli import reporting
+
+    reporting.report(data_set, version, output=output)
+
+
+@app.command()
 def accept(
     version: Annotated[str | None, typer.Argument(metavar="[V]", help="The version; left out, what waits.")] = None,
     data_set: Annotated[str | None, typer.Option(metavar="NAME", help="Needed when there are several.")] = None,

@@ -15,6 +15,7 @@ from ks4_pipeline.cli.console import command, counted, say, say_lines, say_wrapp
 from ks4_pipeline.cli.holdings import read
 from ks4_pipeline.cli.loading import sentence
 from ks4_pipeline.cli.query import ask, print_table, read_only
+from ks4_pipeline.cli.reporting import report_on
 from ks4_pipeline.cli.standing import versions_table
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.pipeline import Pipeline
@@ -108,6 +109,7 @@ def _take(folder: Path) -> None:
 def _load(pipeline: Pipeline, published: VersionNumber) -> None:
     """Load what has appeared and say so in one line."""
     report = run(pipeline, pipeline.settings.data_sets)
+    report_on(pipeline, report.loaded)
     loaded = [outcome for outcome in report.outcomes if outcome.outcome is Outcome.LOADED]
     if report.exit_code or [outcome.version for outcome in loaded] != [published]:
         reasons = "\n".join(outcome.message for outcome in report.outcomes)
@@ -136,6 +138,8 @@ def _show(settings: Settings) -> None:
     print_table(answer)
     say()
     say(f"The warehouse   {settings.warehouse}")
+    if held.latest:
+        say(f"What changed    {settings.reports_dir / FOLDER / f'{held.latest.number}.html'}")
     say(f"Open the UI     {command(here, 'dev')}")
     say(f"How it stands   {command(here, 'status')}")
     say(f"The live data   {command({}, 'run')}")

@@ -8,6 +8,7 @@ from ks4_pipeline.cli.cells import document
 from ks4_pipeline.cli.choosing import data_sets, settings_for_loading, versions
 from ks4_pipeline.cli.console import complain, counted, say, say_wrapped
 from ks4_pipeline.cli.progress import reporter
+from ks4_pipeline.cli.reporting import report_on, say_where
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.run import Outcome, RunReport, VersionOutcome
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ks4_pipeline.report.making import Attempt
+
 
 def run(names: Sequence[str], numbers: Sequence[str], *, as_json: bool) -> int:
     """Load what is new; the exit code."""
@@ -28,10 +31,11 @@ def run(names: Sequence[str], numbers: Sequence[str], *, as_json: bool) -> int:
     pipeline = Pipeline(settings)
     if as_json:
         report = run_all(pipeline, chosen, only=only)
-        print_json(report)
+        print_json(report, report_on(pipeline, report.loaded))
     else:
         with reporter() as watching:
             report = run_all(pipeline, chosen, only=only, reporter=watching)
+        say_where(report_on(pipeline, report.loaded))
         conclude(report, settings.warehouse)
     return report.exit_code
 
@@ -59,8 +63,8 @@ def rebuild(*, as_json: bool) -> int:
     return report.exit_code
 
 
-def print_json(report: RunReport) -> None:
-    """The report as one document."""
+def print_json(report: RunReport, made: Sequence[Attempt] = ()) -> None:
+    """What a run did as one document, with the change reports that were made."""
     outcomes = [
         {
             "data_set": outcome.data_set,
@@ -79,6 +83,15 @@ def print_json(report: RunReport) -> None:
                 "published": report.published,
                 "up_to_date": report.up_to_date,
                 "outcomes": outcomes,
+                "reports": [
+                    {
+                        "data_set": attempt.data_set,
+                        "version": str(attempt.version),
+                        "path": None if attempt.problem else str(attempt.path),
+                        "problem": attempt.problem,
+                    }
+                    for attempt in made
+                ],
             }
         )
     )

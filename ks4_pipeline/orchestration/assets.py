@@ -1,4 +1,4 @@
-"""Assets: per data set ``landing`` -> ``observations`` -> ``table`` -> ``revisions``, one partition per version.
+"""Assets of a data set: ``landing`` -> ``observations`` -> ``table`` -> ``revisions``, ``report``, by version.
 
 Each asset runs one step of the pipeline and tells the UI what came of it. A version that is refused fails its run with
 the faults as a failed check, so that nothing behind it runs. (No deferred annotations here: Dagster reads them.)
@@ -19,6 +19,7 @@ from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.quality import CheckResult, Severity
 from ks4_pipeline.quality.judging import FailedRulesError
 from ks4_pipeline.quality.rules import Rule
+from ks4_pipeline.report.making import make_all, report_path
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import change_of, checks_of
@@ -26,6 +27,7 @@ from ks4_pipeline.warehouse.reading import change_of, checks_of
 WRITER_POOL = "duckdb_writer"
 CONTENT_ACCEPTED = "content_accepted"
 ROWS_AS_ANNOUNCED = "rows_as_announced"
+REPORT_MADE = "report_made"
 OWNERS = ["team:statistics"]
 
 Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
@@ -38,7 +40,7 @@ def asset_key(data_set: DataSet, step: str) -> dg.AssetKey:
 
 def build_assets(data_set: DataSet, rules: Sequence[Rule]) -> list[dg.AssetsDefinition]:
     """The assets of one data set, and the rules its versions are held to."""
-    return [_landing(data_set), _observations(data_set, rules), _published(data_set)]
+    return [_landing(data_set), _observations(data_set, rules), _published(data_set), _report(data_set)]
 
 
 def _landing(data_set: DataSet) -> dg.AssetsDefinition:
@@ -225,13 +227,13 @@ def table_results(
     yield dg.MaterializeResult(
         asset_key=key,
         metadata={
-            **metadata.of_table(found, rows),
-            "dagster/uri": pipeline.warehouse.path.resolve().as_uri(),
             "table": f"{data_set.name}.{version.table}",
             "channels": ", ".join(pipeline.in_force()[data_set.name][version].channels) or "none",
-            "query": dg.MetadataValue.md(f'```\nks4 sql "FROM {data_set.name}.{version.table} LIMIT 5"\n```'),
-            **_seconds(seconds),
             **metadata.of_record(landed.record),
+            "query": metadata.command(f'ks4 sql "FROM {data_set.name}.{version.table} LIMIT 5"'),
+            "dagster/uri": pipeline.warehouse.path.resolve().as_uri(),
+            **metadata.of_table(found, rows),
+            **_seconds(seconds),
         },
     )
 
@@ -252,6 +254,68 @@ def revision_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumb
             )
             yield as_check_result(key, CheckResult(name, passed=True, affected=0, detail=detail))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata.of_change(data_set, version, change))
+
+
+def _report(data_set: DataSet) -> dg.AssetsDefinition:
+    key = asset_key(data_set, "report")
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(data_set, "table")],  # of one step with revisions
+        partitions_def=versions_of(data_set),
+        group_name=data_set.name,
+        kinds={"html"},
+        owners=OWNERS,
+        output_required=False,  # what is loaded is loaded: without its report the run is a success all the same
+        check_specs=[
+            dg.AssetCheckSpec(
+                REPORT_MADE,
+                asset=key,
+                description="The change report could be made. Without it the version is loaded all the same.",
+            )
+        ],
+        description=(
+            "What changed in this version, as one page for people who use the figures: what the publisher says, the "
+            "corrections, headline figures over time, where figures are missing, quality, caveats. It opens anywhere, "
+            "needs no network, and prints."
+        ),
+    )
+    def report(context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]) -> Results:
+        version = VersionNumber.parse(context.partition_key)
+        started = time.monotonic()
+        problems = []
+        for attempt in make_all(pipeline, {data_set.name: [version]}):
+            if attempt.problem:
+                problems.append(f"{attempt.version}: {attempt.problem}")
+                context.log.warning("The change report of %s %s", data_set.name, problems[-1])
+        yield from report_results(
+            pipeline, data_set, version, round(time.monotonic() - started, 2), problem="; ".join(problems)
+        )
+
+    return report
+
+
+def report_results(
+    pipeline: Pipeline,
+    data_set: DataSet,
+    version: VersionNumber,
+    seconds: float | None = None,
+    *,
+    problem: str = "",
+) -> Results:
+    """What the UI shows of a version's change report; only why not, where it could not be made."""
+    key = asset_key(data_set, "report")
+    page = report_path(pipeline, data_set, version)
+    yield dg.AssetCheckResult(
+        passed=not problem,
+        check_name=REPORT_MADE,
+        asset_key=key,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=problem or "The report is in its place.",
+    )
+    if not problem:
+        found = metadata.of_report(data_set, version, page)
+        yield dg.MaterializeResult(asset_key=key, metadata={**found, **_seconds(seconds)})
 
 
 def _seconds(seconds: float | None) -> metadata.Metadata:

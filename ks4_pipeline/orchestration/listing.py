@@ -10,6 +10,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from ks4_pipeline.landing import Listing
+from ks4_pipeline.orchestration import metadata
 from ks4_pipeline.orchestration.assets import OWNERS, asset_key
 from ks4_pipeline.settings import DataSet, Settings
 
@@ -42,16 +43,8 @@ def listing_asset(settings: Settings, data_set: DataSet) -> dg.AssetSpec:
 
 def listing_event(data_set: DataSet, listing: Listing, loaded: int) -> dg.AssetMaterialization:
     """That the list was read."""
-    newest = max((record.version for record in listing.versions), default=None)
     return dg.AssetMaterialization(
         asset_key(data_set, "listing"),
-        metadata={
-            "versions listed": len(listing.versions),
-            "versions loaded": loaded,
-            "newest": str(newest) if newest else "none",
-            "seen at": dg.MetadataValue.timestamp(listing.seen_at),
-            "last news at": dg.MetadataValue.timestamp(listing.news_at),
-            "status of the data set": listing.summary.status,
-        },
+        metadata=metadata.of_listing(data_set, listing, loaded),
         tags={DATA_VERSION_TAG: _NEVER_CHANGES},
     )

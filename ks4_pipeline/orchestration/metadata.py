@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import dagster as dg
 import polars as pl
 
 from ks4_pipeline.columns import Column, Role
 from ks4_pipeline.ees.models import Indicator, VersionRecord
+from ks4_pipeline.ees.pages import data_set_page
 from ks4_pipeline.faults import Fault
-from ks4_pipeline.landing import Landed
+from ks4_pipeline.landing import Landed, Listing
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality import CheckResult, Example
+from ks4_pipeline.report.making import picture_path, summary_of
+from ks4_pipeline.report.wording import meaning
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import Change
@@ -22,7 +26,6 @@ from ks4_pipeline.warehouse.tables import column_comment, sql_type
 
 Metadata = dict[str, Any]  # Dagster turns plain values into metadata values itself
 
-_CATALOGUE = "https://explore-education-statistics.service.gov.uk/data-catalogue/data-set"
 _FIRST_ROWS = 5
 
 
@@ -43,7 +46,7 @@ def of_landing(landed: Landed) -> Metadata:
 def of_record(record: VersionRecord) -> Metadata:
     """What the publisher says of a version."""
     found: Metadata = {
-        "bump": str(record.version.bump),
+        "bump": f"{record.version.bump}: {meaning(record.version)}",
         "status": record.status,
         "publisher's notes": dg.MetadataValue.md(as_quote(record.notes) if record.notes else "none"),
     }
@@ -52,7 +55,7 @@ def of_record(record: VersionRecord) -> Metadata:
     if record.published:
         found["published"] = dg.MetadataValue.timestamp(record.published)
     if record.file:
-        found["publisher's page"] = dg.MetadataValue.url(f"{_CATALOGUE}/{quote(record.file.id, safe='')}")
+        found["publisher's page"] = dg.MetadataValue.url(data_set_page(record.file.id))
     return found
 
 
@@ -92,7 +95,7 @@ def of_change(data_set: DataSet, version: VersionNumber, change: Change | None) 
         "changed cells": change.cells,
         **{f"{name} {'rows' if name in {'added', 'removed'} else 'cells'}": n for name, n in change.counts.items()},
         "changed cells by indicator": _count_table(change.by_indicator, "indicator"),
-        "query": dg.MetadataValue.md(f"```\nks4 diff {change.before} {version} --data-set {data_set.name}\n```"),
+        "query": command(f"ks4 diff {change.before} {version} --data-set {data_set.name}"),
     }
     if removed:
         found["what was removed"] = dg.MetadataValue.md(_bullets(removed))
@@ -118,6 +121,46 @@ def example_table(examples: Sequence[Example]) -> str:
         for example in examples
     )
     return "\n".join([_line([*keys, *values]), _line(["---"] * len([*keys, *values])), *map(_line, lines)])
+
+
+def of_report(data_set: DataSet, version: VersionNumber, page: Path) -> Metadata:
+    """What a change report says first, its key chart, and where it is; all of it as it stands in the files."""
+    summary = summary_of(page)
+    picture = picture_path(page)
+    told = "\n".join([f"**{_disarmed(summary.lead)}**", "", _bullets(summary.points)])
+    found: Metadata = {"summary": dg.MetadataValue.md(told)}
+    if picture.is_file():
+        encoded = base64.b64encode(picture.read_bytes()).decode()
+        found["key chart"] = dg.MetadataValue.md(f"![Headline figures over time](data:image/png;base64,{encoded})")
+    return found | {
+        "dagster/uri": page.resolve().as_uri(),
+        "page": dg.MetadataValue.path(page.resolve()),
+        "made anew by": command(f"ks4 report {version} --data-set {data_set.name}"),
+    }
+
+
+def of_listing(data_set: DataSet, listing: Listing, loaded: int) -> Metadata:
+    """What the publisher lists, and how to look at it."""
+    summary = listing.summary
+    newest = max(listing.versions, key=lambda record: record.version, default=None)
+    found: Metadata = {
+        "title": summary.title,
+        "summary": dg.MetadataValue.md(as_quote(summary.summary)) if summary.summary else "none",
+        "versions listed": len(listing.versions),
+        "versions loaded": loaded,
+        "newest": str(newest.version) if newest else "none",
+        "seen at": dg.MetadataValue.timestamp(listing.seen_at),
+        "last news at": dg.MetadataValue.timestamp(listing.news_at),
+        "status of the data set": summary.status,
+    }
+    if newest and newest.file:
+        found["publisher's page"] = dg.MetadataValue.url(data_set_page(newest.file.id))
+    return found | {"query": command(f"ks4 versions --data-set {data_set.name}")}
+
+
+def command(line: str) -> dg.MarkdownMetadataValue:
+    """A command of ours, as people copy it."""
+    return dg.MetadataValue.md(f"```\n{line}\n```")
 
 
 def column_schema(observations: Observations) -> dg.TableSchema:

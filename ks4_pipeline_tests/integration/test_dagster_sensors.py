@@ -13,7 +13,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.definitions.repository_definition import RepositoryDefinition
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType, SensorInstigatorData
 from dagster._core.test_utils import create_run_for_test
@@ -23,12 +25,14 @@ from filelock import FileLock
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.orchestration.instance import prepare
 from ks4_pipeline.pipeline import NothingToAcceptError, Pipeline
+from ks4_pipeline.report.making import make_all
 from ks4_pipeline.run import run as load_from_the_command_line
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline_tests.publisher import Edition, answering, describe, packed, scored
 
+STEPS = ("landing", "observations", "table", "revisions", "report")
 ALL = ("major_version_sensor", "minor_version_sensor", "patch_version_sensor")
 
 
@@ -305,14 +309,20 @@ def test_what_the_command_line_loaded_shows_in_the_ui_once(tmp_path: Path, start
         assert shell.tick("poll_sensor")
         assert shell.load(data_set, "1.0").success
         load_from_the_command_line(shell.pipeline, [data_set])
+        assert not any(made.problem for made in make_all(shell.pipeline, {"scores": [VersionNumber(1, 0, 1)]}))
         reported = shell.tick("poll_sensor").asset_events
         again = shell.tick("poll_sensor").asset_events
-    for step in ("landing", "observations", "table", "revisions"):
+    for step in STEPS:
         assert shell.materialized("scores", step) == {"1.0", "1.0.1"}
     partitions = [event.partition for event in reported if isinstance(event, dg.AssetMaterialization)]
-    assert partitions == [None, *["1.0.1"] * 4]
+    assert partitions == [None, *["1.0.1"] * len(STEPS)]
     assert any(isinstance(event, dg.AssetCheckEvaluation) for event in reported)
     assert [event.asset_key.path[-1] for event in again] == ["listing"]
+    stale = CachingStaleStatusResolver(
+        shell.instance, shell.repository.asset_graph, LoadingContextForTest(shell.instance)
+    )
+    for step in STEPS:
+        assert stale.get_stale_causes(dg.AssetKey(["scores", step]), "1.0.1") == [], f"{step} is called out of date"
 
 
 def test_the_reconciliation_loads_what_is_missing_but_not_what_a_person_holds_back(
@@ -331,9 +341,7 @@ def test_the_reconciliation_loads_what_is_missing_but_not_what_a_person_holds_ba
     assert isinstance(found, list)
     (request,) = found
     assert (request.partition_key, request.run_key) == ("1.0.1", "one@1.0.1")
-    assert {key.to_user_string() for key in request.asset_selection or ()} == {
-        f"one/{step}" for step in ("landing", "observations", "table", "revisions")
-    }
+    assert {key.to_user_string() for key in request.asset_selection or ()} == {f"one/{step}" for step in STEPS}
     assert "served_bytes_unchanged" not in {key.name for key in request.asset_check_keys or ()}
     assert request.asset_check_keys
 

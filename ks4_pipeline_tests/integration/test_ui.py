@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,26 +14,19 @@ from pathlib import Path
 import dagster as dg
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.orchestration.instance import prepare
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import Settings
+from ks4_pipeline_tests.chromium import IN_A_BROWSER, chromium
 from ks4_pipeline_tests.publisher import Edition, describe, rows
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 PATIENCE = 30_000  # milliseconds
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install Debian's package chromium"),
-]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +96,8 @@ def _once_it_answers(address: str) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield chromium
-        chromium.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -120,7 +110,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def test_the_graph_shows_the_way_of_a_version(ui: str, page: Page) -> None:
     page.goto(f"{ui}/locations/ks4_pipeline/asset-groups/small/lineage")
-    for step in ("landing", "observations", "table", "revisions"):
+    for step in ("landing", "observations", "table", "revisions", "report"):
         expect(page.get_by_text(step, exact=True).first).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("8 / 8 Passed").first).to_be_visible(timeout=PATIENCE)
 
@@ -129,6 +119,16 @@ def test_a_loaded_version_shows_what_it_is(ui: str, page: Page) -> None:
     page.goto(f"{ui}/assets/small/table?view=partitions&partition=1.0.1")
     for text in ("dagster/row_count", "small.v1_0_1", "latest, v1, v1_0", "Counts were too low.", "patch"):
         expect(page.get_by_text(text).first).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_report_says_what_changed_and_shows_its_chart(ui: str, page: Page) -> None:
+    page.goto(f"{ui}/assets/small/report?view=partitions&partition=1.0.1")
+    expect(page.get_by_text("Version 1.0.1 corrects 2 figures in 2 indicators").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("reports/small/1.0.1.html").first).to_be_visible(timeout=PATIENCE)
+    page.get_by_text("Show Markdown").first.click(timeout=PATIENCE)
+    picture = page.get_by_alt_text("Headline figures over time")
+    expect(picture).to_be_visible(timeout=PATIENCE)
+    assert picture.evaluate("picture => picture.naturalWidth") > 400
 
 
 def test_a_passed_check_says_what_it_asserts(ui: str, page: Page) -> None:
