@@ -1,4 +1,8 @@
-"""``latest_long``: the newest version with one row per cell, each figure beside its label, unit, marker and reason."""
+"""``latest_long``: the newest version with one row per cell, each figure beside its label, unit, marker and reason.
+
+The view puts the indicators one behind the other (UNION ALL): a question about one of them reads its two columns and no
+other. Taking each row apart instead reads and builds all cells for any question: 5 to 100 times the work.
+"""
 
 from __future__ import annotations
 
@@ -41,24 +45,27 @@ def create_view(
         [schema, str(version)],
     ).fetchall()
     keys = [name for name, role, *_ in columns if role not in {"indicator", "flag"}]
-    cell = free_name("cell", [name for name, *_ in columns])
     indicators = [column for column in columns if column[1] == "indicator"]
     has_text = any(kind != "DOUBLE" for _, _, kind, _, _ in indicators)
     own = [name for name in _COMMENTS if name != "text" or has_text]
     names = {name: free_name(name, keys) for name in own}
-    cells = ", ".join(
-        _cell(*column, has_text=has_text, not_comparable=not_comparable.get(column[0])) for column in indicators
-    )
-    parts = [f"version_table.{identifier(key)}" for key in keys]
-    parts += [
-        f"{'markers.reason' if name == 'reason' else f'{cell}.{name}'} AS {identifier(names[name])}" for name in own
-    ]
+    marker, key_list = identifier(names["marker"]), "".join(f"{identifier(key)}, " for key in keys)
+    table = qualified(schema, version.table)
+    selects = []
+    for name, _, kind, label, unit in indicators or [("", "", "DOUBLE", "", None)]:
+        fields = _fields(name, kind, label, unit, not_comparable.get(name))
+        cell = ", ".join(
+            f"{fields[own_name]} AS {identifier(names[own_name])}" for own_name in own if own_name in fields
+        )
+        selects.append(f"SELECT {key_list}{cell} FROM {table}{'' if indicators else ' WHERE false'}")
+    parts = [f"cells.{identifier(key)}" for key in keys]
+    parts += [f"{'markers' if name == 'reason' else 'cells'}.{identifier(names[name])}" for name in own]
     view = qualified(schema, VIEW)
-    source = (
-        f"(SELECT *, unnest([{cells}]) AS {cell} FROM {qualified(schema, version.table)}) AS version_table "
-        f"LEFT JOIN {MARKER_TABLE.qualified} AS markers ON markers.marker = {cell}.marker"
+    connection.execute(
+        f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(parts)} FROM ({' UNION ALL '.join(selects)}) AS cells "
+        f"LEFT JOIN (SELECT marker, reason AS {identifier(names['reason'])} FROM {MARKER_TABLE.qualified}) AS markers "
+        f"ON markers.marker = cells.{marker}"
     )
-    connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(parts)} FROM {source}")
     comment = f"The newest published version, now {version}: one row per cell of an indicator."
     statements = [f"COMMENT ON VIEW {view} IS {literal(comment)}"]
     of_table = Comments.of(connection, schema, {version.table}).columns[version.table]
@@ -72,19 +79,15 @@ def drop_view(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
     connection.execute(f"DROP VIEW IF EXISTS {qualified(schema, VIEW)}")
 
 
-def _cell(
-    name: str, _role: str, kind: str, label: str, unit: str | None, *, has_text: bool, not_comparable: str | None
-) -> str:
-    """One cell as a struct; all of them have the same fields, so that they can stand in one list."""
-    numeric = kind == "DOUBLE"
-    fields = {
+def _fields(name: str, kind: str, label: str, unit: str | None, not_comparable: str | None) -> dict[str, str]:
+    """What a row of the view says of a cell of this indicator, but for the reason: the marker tells it."""
+    numeric = bool(name) and kind == "DOUBLE"
+    return {
         "indicator": literal(name),
         "label": literal(label),
         "unit": f"CAST({literal(unit)} AS VARCHAR)",
         "value": identifier(name) if numeric else "CAST(NULL AS DOUBLE)",
         "marker": identifier(f"{name}_flag") if numeric else "CAST(NULL AS VARCHAR)",
+        "comparable": f"NOT coalesce({not_comparable}, false)" if not_comparable else "true",
+        "text": identifier(name) if name and not numeric else "CAST(NULL AS VARCHAR)",
     }
-    fields["comparable"] = f"NOT coalesce({not_comparable}, false)" if not_comparable else "true"
-    if has_text:
-        fields["text"] = "CAST(NULL AS VARCHAR)" if numeric else identifier(name)
-    return "{" + ", ".join(f"'{field}': {value}" for field, value in fields.items()) + "}"
