@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -51,8 +52,9 @@ from ks4_pipeline.ees.retrying import RetryPolicy
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.faults import Faults
 from ks4_pipeline.identity import StoredColumn
-from ks4_pipeline.observations import Observations, ObservationsStore
-from ks4_pipeline.quality import check
+from ks4_pipeline.observations import Ahead, Observations, ObservationsStore
+from ks4_pipeline.quality.book import rules_in_force
+from ks4_pipeline.quality.evaluation import evaluate
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.second_route import Vocabulary
 from ks4_pipeline.settings import DataSet
@@ -398,8 +400,10 @@ class Fuzzer:
         body, wanted, fault = _by_the_independent_reader(served, numeric, text)
         announced = len(wanted) if wanted is not None else 3
         try:
-            landed = self._land(rng, served, indicators, announced)
-            made = self._store.make(DATA_SET, landed)
+            with self._store.ahead(DATA_SET) as ahead:  # half of them typed while they arrive, half from disk
+                ahead_or_not = rng.choice((ahead, None))
+                landed = self._land(rng, served, indicators, announced, ahead_or_not)
+                made = self._store.make(DATA_SET, landed, ahead_or_not)
         except Ks4Error as error:
             if fault is None and not spoilt_gzip:  # Python's gzip takes zeros after the end, for example
                 raise WrongError(f"refused, and has no fault: {error}") from error
@@ -410,19 +414,21 @@ class Fuzzer:
             raise WrongError("other bytes were unpacked than the independent reader unpacks")
         _same_rows(pl.read_parquet(made.parquet, glob=False).rows(), wanted)
         if rng.randrange(_INTO_WAREHOUSE) == 0:
+            evaluate(made, None, rules_in_force({}, DATA_SET.name))  # whatever it says, it can be held to the rules
             tables.replace_table(self._connection, "d", "Fuzz", landed.record, made)
             _same_rows(self._connection.execute("SELECT * FROM d.v1_0_0 ORDER BY rowid").fetchall(), wanted)
 
     def _land(
-        self, rng: Random, served: bytes, indicators: Sequence[Mapping[str, Any]], announced: int
+        self, rng: Random, served: bytes, indicators: Sequence[Mapping[str, Any]], announced: int, ahead: Ahead | None
     ) -> landing.Landed:
         """As :meth:`ks4_pipeline.landing.Landing.fetch` does, without the server."""
         folder = self._folder / "landed"
         folder.mkdir(exist_ok=True)
         stream = CsvStream(_URL, None, len(served), _chunks(rng, served), Gunzip(_URL, 1 << 30, "max_csv_bytes", 400))
-        received, decoded, shape = landing._receive(stream, folder / landing.CSV, lambda _received, _total: None)
         items = [{"id": item["column"], **item} for item in indicators]
         meta = Meta.model_validate({"filters": [{"id": "g", **FILTERS[0]}], "indicators": items})
+        reader = partial(ahead.read, meta) if ahead else None
+        arrived = landing._receive(stream, folder / landing.CSV, lambda _received, _total: None, reader)
         record = VersionRecord(version=_VERSION, type="Major", status="Published", total_results=announced)
         for name, document in (("meta.json", meta), ("version.json", record), ("changes.json", _NO_CHANGES)):
             (folder / name).write_text(document.model_dump_json(by_alias=True))
@@ -433,9 +439,9 @@ class Fuzzer:
             file_name="f.csv",
             fetched_at=datetime.now(UTC),
             fetched_by="fuzz",
-            served=received,
-            csv=decoded,
-            shape=landing.Shape.of(shape),
+            served=arrived.served,
+            csv=arrived.csv,
+            shape=landing.Shape.of(arrived.shape),
             documents={},
         )
         return landing.Landed(folder, manifest)
@@ -482,7 +488,7 @@ class Fuzzer:
         now = datetime.now(UTC)
         listing = landing.Listing(seen_at=now, news_at=now, source=_URL, summary=summary, versions=tuple(versions))
         self._connection.execute(f"DELETE FROM {schema.VERSIONS.qualified}")
-        catalogue.replace_listing(self._connection, DATA_SET, listing, {}, now)
+        catalogue.replace_listing(self._connection, DATA_SET, listing, {}, now, unlisted={})
         found = self._connection.execute(
             "SELECT version, status, published, withdrawn, notes, rows FROM catalogue.versions "
             "ORDER BY major, minor, patch"
@@ -509,7 +515,7 @@ class Fuzzer:
         landed = landing.Landed(folder, landing.Manifest.model_construct(version=_VERSION))
         facts = self._facts(names)
         made = Observations(folder / "none", columns, facts)
-        catalogue.replace_version(self._connection, DATA_SET, landed, made, check(facts))
+        catalogue.replace_version(self._connection, DATA_SET, landed, made)
         catalogue.announced(self._connection, DATA_SET.name, _VERSION)
         labels = self._connection.execute("SELECT filter_id, option_id, label FROM catalogue.filter_options").fetchall()
         wanted = Counter((f.id, option.id, option.label) for f in meta.filters for option in f.options)

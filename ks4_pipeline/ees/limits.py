@@ -26,7 +26,7 @@ class Limits(BaseModel):
             give 1000, published files 10 to 40.
         answer_seconds: for one JSON answer from first to last byte.
         download_seconds: for one download of a CSV. The server itself stops after 30 (contract §1.4).
-        requests_per_second: on average; short bursts of 20 are let through.
+        requests_per_second: on average; bursts of 200, a look at a hundred data sets, are let through.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-BURST = 20
+BURST = 200
+"""A look at a hundred data sets takes so many requests; one after the other, they are no burden."""
 
 
 class Pace:

@@ -25,7 +25,7 @@ from ks4_pipeline.places import LevelPlaces, Place, cells_of
 from ks4_pipeline.structure import Action, Item, Kind
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.schema import FILTER_OPTIONS, LOCATIONS
-from ks4_pipeline.warehouse.sql import figure_text, free_name, identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import figure_text, free_name, identifier, in_any_order, literal, qualified
 
 CLASSES = ("revised", "suppressed", "released", "reflagged", "added", "removed")
 RESULT = "ks4_comparison"
@@ -91,6 +91,7 @@ class _Pair:
         new: VersionNumber,
         columns: Sequence[UnifiedColumn],
     ) -> None:
+        self._connection = connection
         self._run = connection.execute
         self._schema = schema
         self._old = old
@@ -126,7 +127,9 @@ class _Pair:
             unique = self._is_unique()
         sides = _CODED if unique else self._rows_apart()
         has_text = any(not c.is_numeric for c in self._indicators)
-        self._run(f"CREATE OR REPLACE TEMP TABLE {RESULT} AS {self._changes(sides, unique=unique, has_text=has_text)}")
+        with in_any_order(self._connection):
+            changes = self._changes(sides, unique=unique, has_text=has_text)
+            self._run(f"CREATE OR REPLACE TEMP TABLE {RESULT} AS {changes}")
         counts = dict.fromkeys(CLASSES, 0) | dict(
             self._run(f"SELECT class, count(*) FROM {RESULT} GROUP BY class").fetchall()
         )

@@ -16,6 +16,7 @@ import duckdb
 
 from ks4_pipeline.errors import shown
 from ks4_pipeline.warehouse.sql import identifier, literal, parquet, qualified
+from ks4_pipeline.warehouse.tables import IN_ORDER_UP_TO
 
 _FOUND, _EXPECTED = "found", "expected"
 _LISTED_ROWS = 20
@@ -103,7 +104,10 @@ class SideBySide:
         return differences
 
     def rows(self, schema: str, table: str) -> list[str]:
-        """Where two tables differ, row by row in their order; nothing where :meth:`structure` says why they cannot."""
+        """Where two tables differ, row by row; nothing where :meth:`structure` says why they cannot be compared.
+
+        In their order, where tables of so many rows have one.
+        """
         if not self._comparable(schema, table):
             return []
         return self._by_position(
@@ -141,10 +145,7 @@ class SideBySide:
         )
         if self._same_in_order(found, expected, columns):  # usually so, and fifty times as quick
             return []
-        extra, missing = self._only_in(found, expected), self._only_in(expected, found)
-        told = list(_paired(extra[0], missing[0], columns))
-        unlisted = max(extra[1], missing[1]) - len(told)
-        return told + ([f"and {unlisted:,} more rows"] if unlisted > 0 else [])
+        return self._apart(found, expected, columns)
 
     # --- how -------------------------------------------------------------------------------------------------------
 
@@ -164,6 +165,8 @@ class SideBySide:
         if counts[0] != counts[1]:
             return [f"it has {counts[0]:,} rows; expected {counts[1]:,}"]
         columns = [(name, kind) for name, kind, _ in self._described(_EXPECTED)[schema, table].columns]
+        if counts[0] > IN_ORDER_UP_TO:
+            return self._by_content(found, expected, [name for name, _ in columns])
         cells = ", ".join(f"count_if({_unequal(name, kind)})" for name, kind in columns)
         joined = f"FROM (FROM {found}) a POSITIONAL JOIN (FROM {expected}) b"
         unequal = self._connection.execute(f"SELECT {cells} {joined}").fetchone() or ()
@@ -188,6 +191,25 @@ class SideBySide:
             else f"{total:,} cells differ"
         )
         return [f"{what}: in column {shown(name)}{others}; {examples}"]
+
+    def _by_content(self, found: str, expected: str, columns: Sequence[str]) -> list[str]:
+        """Large tables have no order: first whether they have the same rows as often, by the sum of their hashes."""
+        row = ", ".join(map(identifier, columns))
+        sums = [
+            self._connection.execute(
+                f"SELECT sum(CAST(hash({row}) AS HUGEINT)), bit_xor(hash({row}, 1)) FROM {source}"
+            ).fetchone()
+            for source in (found, expected)
+        ]
+        if sums[0] == sums[1]:
+            return []
+        return self._apart(f"SELECT {row} FROM {found}", f"SELECT {row} FROM {expected}", columns)
+
+    def _apart(self, found: str, expected: str, columns: Sequence[str]) -> list[str]:
+        extra, missing = self._only_in(found, expected), self._only_in(expected, found)
+        told = list(_paired(extra[0], missing[0], columns))
+        unlisted = max(extra[1], missing[1]) - len(told)
+        return told + ([f"and {unlisted:,} more rows"] if unlisted > 0 else [])
 
     def _same_in_order(self, found: str, expected: str, columns: Sequence[str]) -> bool:
         if self._count(f"({found})") != self._count(f"({expected})"):

@@ -32,6 +32,7 @@ _ATTACHED = "warehouse"
 _READ_ONLY = 0o444
 _WAIT_SECONDS = 600
 _SILENT_SECONDS = 1.0
+_MEMORY = 600_000_000
 _COMMAND_SHOWN = 200
 
 _log = logging.getLogger(__name__)
@@ -96,10 +97,10 @@ class WarehouseFile:
             try:
                 if self.exists() and not anew:
                     durable.copy(self.path, build)
-                connection = duckdb.connect()
+                # What memory does not hold goes where the edition stands, and not to wherever we were called from.
+                temp_directory = str(build.with_suffix(".tmp"))
+                connection = duckdb.connect(config={"memory_limit": memory_limit(), "temp_directory": temp_directory})
                 try:
-                    # What memory does not hold goes where the edition stands, and not to wherever we were called from.
-                    connection.execute("SET temp_directory = ?", [str(build.with_suffix(".tmp"))])
                     _attach(connection, build)
                     yield connection
                     connection.execute(f"CHECKPOINT {_ATTACHED}")
@@ -212,6 +213,18 @@ class WarehouseFile:
 
     def _unfinished(self) -> list[Path]:
         return list(self.path.parent.glob(f"{self.path.stem}.build-*"))
+
+
+def memory_limit() -> str:
+    """How much memory DuckDB may take for an edition: what tables of any size need, and less on a small machine.
+
+    With more it is no faster: rows pass through (measured with 10 million rows of 51 columns).
+    """
+    try:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows does not say
+        return f"{_MEMORY}B"
+    return f"{min(_MEMORY, machine * 2 // 5)}B"
 
 
 def _open_read_only(path: Path) -> duckdb.DuckDBPyConnection:

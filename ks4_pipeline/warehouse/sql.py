@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import duckdb
 
 IN_DIGITS = 2**63
 """Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its
@@ -53,3 +56,13 @@ def parquet(*paths: Path) -> str:
     """
     exact = ", ".join(literal(exactly(path)) for path in paths)
     return f"read_parquet([{exact}], hive_partitioning = false)"
+
+
+@contextmanager
+def in_any_order(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let DuckDB write rows in the order in which its threads come to them: half the time, a third of the memory."""
+    connection.execute("SET preserve_insertion_order = false")
+    try:
+        yield
+    finally:
+        connection.execute("SET preserve_insertion_order = true")

@@ -17,12 +17,25 @@ import duckdb
 import pytest
 
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
+from ks4_pipeline.integrity import verify
 from ks4_pipeline.run import rebuild
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse import equality, tables
 from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
-from ks4_pipeline_tests.publisher import HEADER, KEYS, Edition, describe, id_of, load, pipeline_for, rows, scored
+from ks4_pipeline_tests.publisher import (
+    HEADER,
+    KEY_CELLS,
+    KEYS,
+    Edition,
+    describe,
+    id_of,
+    load,
+    pipeline_for,
+    rows,
+    scored,
+)
 
 READER = """
 import sys, duckdb
@@ -632,3 +645,36 @@ def test_figures_of_another_publisher_are_never_put_beside_those_that_are_here(t
     with pytest.raises(ConfigurationError, match=r"holds d from a stand-in.*give another KS4_DATA_DIR"):
         load(pipeline_for(tmp_path / "data", "https://api.example.org/statistics", data_set))
     assert (tmp_path / "data" / "warehouse.duckdb").read_bytes() == before
+
+
+class TestALargeTable:
+    """Tables above a bound stand in no order; all else is as for small ones."""
+
+    @pytest.fixture(autouse=True)
+    def few_rows_are_many(self, monkeypatch):
+        monkeypatch.setattr(tables, "IN_ORDER_UP_TO", 3)
+        monkeypatch.setattr(equality, "IN_ORDER_UP_TO", 3)
+
+    def test_it_has_all_rows_and_is_found_whole(self, tmp_path):
+        rows = [f"{KEY_CELLS},g{number},{number},{number / 4}" for number in range(500)]
+        root = tmp_path / "publisher"
+        data_set = describe(root, "d", Edition("1.0", "\n".join([HEADER, *rows])))
+        with Sandbox(root) as sandbox:
+            pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+            assert load(pipeline).exit_code == 0
+        with pipeline.warehouse.read() as connection:
+            found = connection.execute("SELECT grp, pupils, score FROM d.v1_0_0").fetchall()
+        assert sorted(found) == sorted((f"g{number}", number, number / 4) for number in range(500))
+        assert verify(pipeline).findings == []
+
+    def test_a_changed_cell_is_found(self, tmp_path):
+        root = tmp_path / "publisher"
+        rows = [f"{KEY_CELLS},g{number},{number},1" for number in range(9)]
+        data_set = describe(root, "d", Edition("1.0", "\n".join([HEADER, *rows])))
+        with Sandbox(root) as sandbox:
+            pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+            load(pipeline)
+        pipeline.warehouse.path.chmod(0o644)
+        with duckdb.connect(pipeline.warehouse.path) as connection:
+            connection.execute("UPDATE d.v1_0_0 SET score = 2 WHERE grp = 'g7'")
+        assert any("score" in finding.what for finding in verify(pipeline).findings)
