@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from ks4_pipeline.faults import Fault, Faults
 
 _LONGEST_CELL = 16 << 20
+_READING = threading.Lock()
 
 
 def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
@@ -54,6 +56,7 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
 
 def _records(text: io.TextIOWrapper, faults: Faults) -> Iterator[tuple[int, list[str]]]:
     """Rows with their numbers, the header being row 0; empty lines at the end of the file are passed over."""
+    _READING.acquire()  # the limit is the process's, and is given back
     earlier = csv.field_size_limit(_LONGEST_CELL)
     number = -1
     empty = 0
@@ -72,6 +75,7 @@ def _records(text: io.TextIOWrapper, faults: Faults) -> Iterator[tuple[int, list
         faults.add(Fault(f"quoting is broken: {error}", row=number + 1))
     finally:
         csv.field_size_limit(earlier)
+        _READING.release()
 
 
 def _check(number: int, row: list[str], header: list[str], faults: Faults) -> None:

@@ -6,7 +6,10 @@ One version's failure leaves the others alone; what failed, and why, is in the r
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +20,7 @@ from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.ees.errors import EesError, EesStatusError, EesUnavailableError
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.faults import RefusedVersionError
-from ks4_pipeline.landing import LandingError, Listing
+from ks4_pipeline.landing import Landed, LandingError, Listing
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.quality.evaluation import EvaluationError
@@ -26,6 +29,11 @@ from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import keeping
 from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish, refuse_foreign
 from ks4_pipeline.warehouse.reading import InForce
+
+_AT_ONCE = 4
+"""Questions to the API under way at the same time, within what the client's pace allows."""
+_AHEAD = 3
+"""Versions fetched ahead of the one being typed: fetching is waiting, typing is work."""
 
 
 class Outcome(StrEnum):
@@ -130,16 +138,82 @@ def run(
     Raises:
         ConfigurationError: when the data directory holds another data set under one of the names; nothing is fetched.
     """
-    this = _Run(pipeline, reporter or Reporter(), whole=whole)
+    this = _Run(pipeline, reporter or Reporter())
     pipeline.tidy()
     refuse_foreign(pipeline.warehouse, data_sets)
     in_force = pipeline.in_force()
-    additions: list[Addition] = []
-    with pipeline.client() as client:
-        for data_set in data_sets:
-            additions += this.look_and_load(client, data_set, in_force.get(data_set.name, {}), only)
+    # The pool outlives the client: where the run is broken off, what is still under way fails at once.
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ks4-fetch") as pool, pipeline.client() as client:
+        looks = pool.map(partial(_look, pipeline, client, whole=whole), data_sets)
+        found = [
+            (data_set, listing, this.missing(data_set, listing, in_force.get(data_set.name, {}), only))
+            for data_set, listing in zip(data_sets, looks, strict=True)
+        ]
+        this.fetching = Fetching(
+            pipeline, client, pool, [(data_set, version) for data_set, _, versions in found for version in versions]
+        )
+        additions = [
+            addition
+            for data_set, listing, versions in found
+            if not isinstance(listing, EesError)
+            for addition in this.load(client, data_set, listing, versions, in_force.get(data_set.name, {}))
+        ]
     this.publish(additions)
     return this.report
+
+
+def _look(pipeline: Pipeline, client: EesClient, data_set: DataSet, *, whole: bool) -> Listing | EesError:
+    try:
+        return pipeline.look(client, data_set, whole=whole)
+    except EesError as error:
+        return error
+
+
+class Fetching:
+    """Versions landing in the background while earlier ones are typed, a few ahead and in the order they are wanted.
+
+    The first one wanted is not fetched here: whoever wants it now types it while it arrives.
+
+    Args:
+        pipeline: lands them.
+        client: to ask with.
+        pool: whose threads do it.
+        wanted: all that will be loaded, in that order.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        client: EesClient,
+        pool: ThreadPoolExecutor,
+        wanted: Sequence[tuple[DataSet, VersionNumber]],
+    ) -> None:
+        self._land = partial(pipeline.land, client)
+        self._pool = pool
+        self._ahead = deque(wanted)
+        self._under_way: dict[tuple[str, VersionNumber], Future[Landed]] = {}
+
+    def wait_for(self, data_set: DataSet, version: VersionNumber) -> None:
+        """Let a version land that is under way, and begin with those behind it.
+
+        Raises:
+            EesError: when it could not be fetched.
+        """
+        under_way = self._under_way.pop((data_set.name, version), None)
+        if under_way is None:
+            with suppress(ValueError):
+                self._ahead.remove((data_set, version))
+        while self._ahead and len(self._under_way) < _AHEAD:
+            next_data_set, next_version = self._ahead.popleft()
+            self._under_way[next_data_set.name, next_version] = self._pool.submit(
+                self._land, next_data_set, next_version
+            )
+        if under_way is not None:
+            under_way.result()
+
+    def give_up(self, data_set: DataSet) -> None:
+        """Begin with no more versions of a data set."""
+        self._ahead = deque(item for item in self._ahead if item[0] != data_set)
 
 
 def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunReport:
@@ -166,27 +240,25 @@ def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunRepor
 class _Run:
     """Collects what became of each version."""
 
-    def __init__(self, pipeline: Pipeline, reporter: Reporter, *, whole: bool = False) -> None:
+    def __init__(self, pipeline: Pipeline, reporter: Reporter) -> None:
         self.reporter = reporter
         self.report = RunReport()
+        self.fetching: Fetching | None = None
         self._pipeline = pipeline
-        self._whole = whole
         self._attempts: list[Attempt] = []
 
-    def look_and_load(
+    def missing(
         self,
-        client: EesClient,
         data_set: DataSet,
+        listing: Listing | EesError,
         in_force: Mapping[VersionNumber, InForce],
         only: Collection[VersionNumber] | None,
-    ) -> Iterable[Addition]:
-        """What the next edition has to say of a data set; nothing when there is no news."""
+    ) -> list[VersionNumber]:
+        """The versions of a data set to load; none where the look at it failed."""
         self.report.up_to_date[data_set.name] = len(in_force)
-        try:
-            listing = self._pipeline.look(client, data_set, whole=self._whole)
-        except EesError as error:
-            outcome = {EesUnavailableError: Outcome.UNREACHABLE, EesStatusError: Outcome.UNKNOWN}.get(type(error))
-            self._finish(VersionOutcome(data_set.name, None, outcome or Outcome.FAILED, str(error)))
+        if isinstance(listing, EesError):
+            outcome = {EesUnavailableError: Outcome.UNREACHABLE, EesStatusError: Outcome.UNKNOWN}.get(type(listing))
+            self._finish(VersionOutcome(data_set.name, None, outcome or Outcome.FAILED, str(listing)))
             return []
         listed = {record.version for record in listing.versions}
         for version in sorted(set(only or ()) - listed):
@@ -198,7 +270,18 @@ class _Run:
             version for version in sorted(listed & set(only or ()) & set(in_force)) if self._is_gone(data_set, version)
         ]
         self.reporter.looked(data_set, listing, missing)
-        loaded = self._load(client, data_set, missing)
+        return missing
+
+    def load(
+        self,
+        client: EesClient,
+        data_set: DataSet,
+        listing: Listing,
+        versions: Sequence[VersionNumber],
+        in_force: Mapping[VersionNumber, InForce],
+    ) -> Iterable[Addition]:
+        """What the next edition has to say of a data set; nothing when there is no news."""
+        loaded = self._load(client, data_set, versions)
         has_news = loaded or poll.moved(listing, in_force)
         return [self._pipeline.addition(data_set, listing, loaded)] if has_news else []
 
@@ -267,6 +350,8 @@ class _Run:
             except EesUnavailableError as error:
                 # Either the API is gone, and all else would wait for it in vain, or it fails at this version alone.
                 gone_at = None if client.answers(data_set.id) else version
+                if gone_at and self.fetching:
+                    self.fetching.give_up(data_set)
                 outcome = Outcome.UNREACHABLE if gone_at else Outcome.FAILED
                 self._fail(data_set, version, started_at, outcome, error)
             except (EesError, LandingError, EvaluationError) as error:
@@ -279,6 +364,8 @@ class _Run:
     def _land_and_observe(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
         """A version typed; what a run that was killed had fetched, and is refused now, is fetched anew at once."""
         was_here = self._pipeline.landing.get(data_set, version) is not None
+        if self.fetching:
+            self.fetching.wait_for(data_set, version)
         try:
             return self._attempt(client, data_set, version)
         except RefusedVersionError:
