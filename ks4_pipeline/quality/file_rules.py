@@ -31,6 +31,11 @@ def _texts(words: set[str] | frozenset[str]) -> str:
     return ", ".join(literal(word) for word in sorted(words))
 
 
+_HALVED = f"""
+    SELECT previous_rows - rows AS affected, rows, previous_rows
+    FROM facts WHERE rows < {LEAST_OF_PREVIOUS} * previous_rows AND {{}}
+"""
+
 FILE_RULES: tuple[Rule, ...] = (
     Rule(
         "rows_unique",
@@ -143,14 +148,20 @@ FILE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "rows_not_halved",
-        "There are at least half as many rows as in the version before.",
+        "A minor or patch version, which promises to remove nothing, has at least half the rows of the version before.",
         Family.FILE,
         Severity.ERROR,
         _MEASURED,
-        findings=f"""
-            SELECT previous_rows - rows AS affected, rows, previous_rows
-            FROM facts WHERE rows < {LEAST_OF_PREVIOUS} * previous_rows
-        """,
+        findings=_HALVED.format("NOT is_major"),
+        needs_previous=True,
+    ),
+    Rule(
+        "rows_not_halved_by_major",
+        "A major version, which may remove years and places, still has at least half the rows of the version before.",
+        Family.FILE,
+        Severity.WARN,
+        _MEASURED,
+        findings=_HALVED.format("is_major"),
         needs_previous=True,
     ),
     Rule(

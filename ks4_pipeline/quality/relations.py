@@ -7,8 +7,8 @@ columns each. The connection can read the Parquet files it was given and nothing
 ``observations``          the version; measures under their standard names too; the three columns of time and level
                           are there in any case
 ``previous``              the version before it, in the same way; only where there is one
-``facts``                 one row: rows, previous_rows (NULL: no version before), rows_sharing_key, repeated_rows,
-                          padded_numbers
+``facts``                 one row: is_major, rows, previous_rows (NULL: no version before), rows_sharing_key,
+                          repeated_rows, padded_numbers
 ``spellings``             spelling, cells: markers that are not written as the standard has it
 ``marker_cells``          indicator, marker, cells
 ``periods``               time_period, time_identifier, rows; ``previous_periods`` too
@@ -42,6 +42,7 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality.measures import STANDARD_NAMES, STATUS
 from ks4_pipeline.quality.results import Example
 from ks4_pipeline.quality.rules import Case, Has
+from ks4_pipeline.versions import Bump
 from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
 
 MEMORY_LIMIT = "400MB"
@@ -205,9 +206,11 @@ class Relations:
         facts = self._version.facts
         self._table(
             "facts",
-            "SELECT CAST(? AS BIGINT) AS rows, CAST(? AS BIGINT) AS previous_rows, CAST(? AS BIGINT) AS "
+            "SELECT CAST(? AS BOOLEAN) AS is_major, CAST(? AS BIGINT) AS rows, "
+            "CAST(? AS BIGINT) AS previous_rows, CAST(? AS BIGINT) AS "
             "rows_sharing_key, CAST(? AS BIGINT) AS repeated_rows, CAST(? AS BIGINT) AS padded_numbers",
             [
+                facts.version.bump is Bump.MAJOR,
                 facts.rows,
                 self._previous.facts.rows if self._previous else None,
                 facts.rows_sharing_key,

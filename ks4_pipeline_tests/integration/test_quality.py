@@ -108,10 +108,15 @@ class TestErrors:
         result = checks(pipeline, "1.0")["english_maths_ordered"]
         assert (result.passed, result.severity, result.affected) == (False, "warn", 1)
 
-    def test_half_of_the_rows_gone_is_refused(self, publisher, tmp_path):
-        sandbox, data_set = publisher(Edition("1.0", table()), Edition("2.0", table(years=YEARS[:1])))
-        report = load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
+    def test_half_of_the_rows_gone_is_refused_unless_the_version_is_a_major_one(self, publisher, tmp_path):
+        fewer = table(years=YEARS[:1])
+        sandbox, data_set = publisher(Edition("1.0", table()), Edition("1.1", fewer), Edition("2.0", fewer))
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        report = load(pipeline)
+        assert [o.outcome for o in report.outcomes] == [Outcome.LOADED, Outcome.REFUSED, Outcome.LOADED]
         assert "rows_not_halved" in report.outcomes[1].message
+        result = checks(pipeline, "2.0")["rows_not_halved_by_major"]
+        assert (result.passed, result.severity) == (False, "warn")
 
     def test_a_rule_of_ones_own_refuses_too_and_stands_in_the_catalogue(self, publisher, tmp_path):
         sandbox, data_set = publisher(Edition("1.0", table()), Edition("1.1", table(CORRECTED)))

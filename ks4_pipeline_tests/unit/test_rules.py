@@ -143,10 +143,12 @@ class Fault:
     Attributes:
         plant: changes the rows in place.
         affected: what the rule then counts.
+        number: of the version that has the fault.
     """
 
     plant: Callable[[list[Row]], object]
     affected: int = 1
+    number: str = "1.1"
 
 
 def first(rows: list[Row], **where: str) -> Row:
@@ -225,6 +227,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "row_count_is_no_limit": Fault(thousand, affected=1000),
     "rows_not_halved": Fault(keep(lambda row: row["sen_provision"] == SEN[0] and row["la_name"] == ""), affected=72),
+    "rows_not_halved_by_major": Fault(
+        keep(lambda row: row["sen_provision"] == SEN[0] and row["la_name"] == ""), affected=72, number="2.0"
+    ),
     "window_moved_by_a_year": Fault(in_years("201819", "201920", "202021", "202122"), affected=6),
     "marker_shares_steady": Fault(setting(LA, attainment8_sum="c", attainment8_average="c"), affected=2),
     "geographic_levels_known": Fault(
@@ -288,7 +293,7 @@ def test_a_fault_is_caught_by_the_rule_meant_for_it_and_refused_by_no_other(
 ) -> None:
     fault, rows = FAULTS[name], sound_rows()
     fault.plant(rows)
-    found = failing(judged(observed(tmp_path, "1.1", rows), sound))
+    found = failing(judged(observed(tmp_path, fault.number, rows), sound))
     assert name in found
     assert found[name].affected == fault.affected
     assert found[name].severity is BUILT_IN[name].severity
