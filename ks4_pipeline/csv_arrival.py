@@ -124,12 +124,13 @@ def receive(
     received = 0
     with (
         ThreadPoolExecutor(1, thread_name_prefix="ks4-unpack") as pool,
-        path.open("wb", buffering=0) as file,
+        path.open("wb") as file,
         _Growing(path) as growing,
     ):
         following = pool.submit(_follow, Records(growing.chunks(), gunzip), reader)
         for chunk in chunks:
             file.write(chunk)
+            file.flush()
             digest.update(chunk)
             received += len(chunk)
             growing.has(received)
@@ -185,8 +186,7 @@ class _Growing:
         """All bytes, as they come."""
         read = 0
         with self._path.open("rb", buffering=0) as file:
-            while self._more_than(read):
-                chunk = file.read(_CHUNK)
+            while self._more_than(read) and (chunk := file.read(_CHUNK)):
                 read += len(chunk)
                 yield chunk
 

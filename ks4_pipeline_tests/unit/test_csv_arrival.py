@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import io
+import os
 import threading
 
 import pytest
@@ -121,3 +124,22 @@ def test_an_irregular_text_gives_its_shape_and_no_more_records(tmp_path):
     assert not arrived.shape.regular
     assert arrived.csv.sha256 == hashlib.sha256(content).hexdigest()
     assert len(b"".join(got)) < len(content)
+
+
+def test_a_disk_that_takes_only_part_of_a_chunk_is_told_and_nobody_waits_for_the_rest(tmp_path, monkeypatch):
+    body = gzip.compress(CONTENT)
+    room = len(body) // 2
+
+    class Full(io.FileIO):
+        def write(self, data):
+            left = room - self.tell()
+            if left <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data[:left])
+
+    def opened(path, mode="r", **more):
+        return io.BufferedWriter(Full(path, "w")) if mode == "wb" else open(path, mode, **more)  # noqa: PTH123
+
+    monkeypatch.setattr(type(tmp_path), "open", opened)
+    with pytest.raises(OSError, match="No space left"):
+        take(tmp_path, pieces(body), reader=lambda records: list(records.blocks()))
