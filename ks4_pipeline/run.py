@@ -193,8 +193,11 @@ class Fetching:
         self._ahead = deque(wanted)
         self._under_way: dict[tuple[str, VersionNumber], Future[Landed]] = {}
 
-    def wait_for(self, data_set: DataSet, version: VersionNumber) -> None:
+    def wait_for(self, data_set: DataSet, version: VersionNumber) -> bool:
         """Let a version land that is under way, and begin with those behind it.
+
+        Returns:
+            Whether it was, so that it has been fetched by now.
 
         Raises:
             EesError: when it could not be fetched.
@@ -208,8 +211,10 @@ class Fetching:
             self._under_way[next_data_set.name, next_version] = self._pool.submit(
                 self._land, next_data_set, next_version
             )
-        if under_way is not None:
-            under_way.result()
+        if under_way is None:
+            return False
+        under_way.result()
+        return True
 
     def give_up(self, data_set: DataSet) -> None:
         """Begin with no more versions of a data set."""
@@ -363,9 +368,8 @@ class _Run:
 
     def _land_and_observe(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
         """A version typed; what a run that was killed had fetched, and is refused now, is fetched anew at once."""
-        was_here = self._pipeline.landing.get(data_set, version) is not None
-        if self.fetching:
-            self.fetching.wait_for(data_set, version)
+        fetched_now = self.fetching is not None and self.fetching.wait_for(data_set, version)
+        was_here = not fetched_now and self._pipeline.landing.get(data_set, version) is not None
         try:
             return self._attempt(client, data_set, version)
         except RefusedVersionError:

@@ -239,8 +239,8 @@ def _successes(pupils: pl.Expr) -> Mapping[str, pl.Expr]:
 
 
 def _published(value: pl.Expr, *, places: int = 0, base: int = 1) -> pl.Expr:
-    """A number as text without trailing zeros; ``low`` where rounding leaves nothing of it."""
-    rounded = (value / base).round(places) * base
+    """A number rounded half up, as text without trailing zeros; ``low`` where rounding leaves nothing of it."""
+    rounded = (value / base * 10**places + 0.5).floor() / 10**places * base
     text = rounded.cast(pl.String).str.strip_suffix(".0")
     lost = pl.when(value == 0).then(pl.lit("0")).otherwise(pl.lit(ROUNDS_TO_ZERO))
     return pl.when(rounded == 0).then(lost).otherwise(text)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 EDITIONS = {"1.0": 1, "1.1": 2}
 SIZES = {"100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
-_FORMAT = 2  # raised when the files are made differently
+_FORMAT = 3  # raised when the files are made differently
 _PIECE = 50_000
 _LEVEL = 6  # what .NET's and gzip's default come to
 _GZIP_HEADER = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
