@@ -190,7 +190,8 @@ class Fetching:
     ) -> None:
         self._land = partial(pipeline.land, client)
         self._pool = pool
-        self._ahead = deque(wanted)
+        # What a killed run left is judged first: it may have to be fetched anew.
+        self._ahead = deque(item for item in wanted if pipeline.landing.get(*item) is None)
         self._under_way: dict[tuple[str, VersionNumber], Future[Landed]] = {}
 
     def wait_for(self, data_set: DataSet, version: VersionNumber) -> bool:
