@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ks4_pipeline.ees.client import EesClient
-from ks4_pipeline.ees.errors import EesError, EesStatusError, EesUnavailableError
+from ks4_pipeline.ees.errors import EesBlockedError, EesError, EesStatusError, EesUnavailableError
 from ks4_pipeline.ees.retrying import RetryPolicy
 from ks4_pipeline.settings import DataSet, Settings
 
@@ -61,7 +61,7 @@ class Answered:
     @property
     def is_out_of_reach(self) -> bool:
         """Whether nobody answered, so that the others need not be asked."""
-        return isinstance(self.error, EesUnavailableError)
+        return isinstance(self.error, EesUnavailableError) and not isinstance(self.error, EesBlockedError)
 
 
 def ask(settings: Settings, now: Callable[[], datetime]) -> Iterator[Answered]:
@@ -93,7 +93,9 @@ def explain(error: EesError, environ: Mapping[str, str]) -> str:
     """What stands in the way, in words for the person who has to remove it."""
     through = _proxy(environ)
     if isinstance(error, EesStatusError):
-        return _refused(error.status, str(error), through)
+        return _refused(error.status, through)
+    if isinstance(error, EesBlockedError):
+        return f"A firewall between here and the API forbids the request{through}. Have the address opened."
     causes = list(_causes(error))
     for kind, words in _OBSTACLES.items():
         if any(isinstance(cause, kind) for cause in causes):
@@ -103,10 +105,8 @@ def explain(error: EesError, environ: Mapping[str, str]) -> str:
     return "What answers is not the publisher's API. Check api_url; a login page of the network answers so, too."
 
 
-def _refused(status: int, message: str, through: str) -> str:
+def _refused(status: int, through: str) -> str:
     match status:
-        case httpx.codes.FORBIDDEN if "no JSON" in message:
-            return f"A firewall between here and the API forbids the request{through}. Have the address opened."
         case httpx.codes.FORBIDDEN:
             return "The publisher does not open this data set to everybody. Check its id."
         case httpx.codes.NOT_FOUND | httpx.codes.BAD_REQUEST:

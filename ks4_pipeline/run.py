@@ -169,6 +169,13 @@ def _look(pipeline: Pipeline, client: EesClient, data_set: DataSet, *, whole: bo
         return error
 
 
+def _outcome_of(error: EesError) -> Outcome:
+    """What a look at a data set came to that failed."""
+    if isinstance(error, EesUnavailableError):
+        return Outcome.UNREACHABLE
+    return Outcome.UNKNOWN if isinstance(error, EesStatusError) else Outcome.FAILED
+
+
 class Fetching:
     """Versions landing in the background while earlier ones are typed, a few ahead and in the order they are wanted.
 
@@ -191,7 +198,8 @@ class Fetching:
         self._land = partial(pipeline.land, client)
         self._pool = pool
         # What a killed run left is judged first: it may have to be fetched anew.
-        self._ahead = deque(item for item in wanted if pipeline.landing.get(*item) is None)
+        landed = {data_set: set(pipeline.landing.versions(data_set)) for data_set, _ in wanted}
+        self._ahead = deque((data_set, version) for data_set, version in wanted if version not in landed[data_set])
         self._under_way: dict[tuple[str, VersionNumber], Future[Landed]] = {}
 
     def wait_for(self, data_set: DataSet, version: VersionNumber) -> bool:
@@ -263,8 +271,7 @@ class _Run:
         """The versions of a data set to load; none where the look at it failed."""
         self.report.up_to_date[data_set.name] = len(in_force)
         if isinstance(listing, EesError):
-            outcome = {EesUnavailableError: Outcome.UNREACHABLE, EesStatusError: Outcome.UNKNOWN}.get(type(listing))
-            self._finish(VersionOutcome(data_set.name, None, outcome or Outcome.FAILED, str(listing)))
+            self._finish(VersionOutcome(data_set.name, None, _outcome_of(listing), str(listing)))
             return []
         listed = {record.version for record in listing.versions}
         for version in sorted(set(only or ()) - listed):

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 from pydantic import ValidationError
 
-from ks4_pipeline.ees.errors import ANY, ONCE, EesAnswerError, EesStatusError, EesUnavailableError
+from ks4_pipeline.ees.errors import ANY, EesAnswerError, EesBlockedError, EesStatusError, EesUnavailableError
 from ks4_pipeline.ees.models import Problem
 
 _UNAVAILABLE = frozenset({408, 429, 500, 502, 503, 504})
@@ -24,10 +24,9 @@ def failure(response: httpx.Response, body: bytes) -> EesStatusError | EesUnavai
     if status == httpx.codes.FORBIDDEN and body.strip() and _problem(body) is None:
         # The API's own 403 is JSON; any other is a firewall's or proxy's (contract §1.4), and says nothing of what we
         # asked for.
-        return EesUnavailableError(
+        return EesBlockedError(
             str(response.url),
             f"{message}. This is no answer of the API: something before it, such as a firewall or proxy, refused.",
-            worth=ONCE,
         )
     if status in _UNAVAILABLE:
         return EesUnavailableError(str(response.url), message, retry_after=retry_after(response.headers))

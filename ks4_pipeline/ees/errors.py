@@ -40,9 +40,15 @@ class EesError(Ks4Error):
 
 
 class EesUnavailableError(EesError):
-    """The API cannot be reached or cannot answer now (connection, timeout, 429, 5xx, a firewall's 403): try later."""
+    """The API cannot be reached or cannot answer now (connection, timeout, 429, 5xx): try again later."""
 
     _worth = ANY
+
+
+class EesBlockedError(EesUnavailableError):
+    """Something before the API, such as a firewall or proxy, refused: whether it would answer is not known."""
+
+    _worth = ONCE
 
 
 class EesStatusError(EesError):
