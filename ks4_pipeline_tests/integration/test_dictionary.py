@@ -60,7 +60,7 @@ TYPES = {
     "INTEGER": "integer",
     "BOOLEAN": "boolean",
     "TIMESTAMP WITH TIME ZONE": "datetime",
-    "JSON": "object",
+    "JSON": "any",
 }
 
 
