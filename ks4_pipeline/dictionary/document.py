@@ -310,15 +310,32 @@ def _markers(dictionary: Dictionary) -> Section:
 def _notes(dictionary: Dictionary) -> Iterable[Section]:
     if dictionary.notes and dictionary.notes.rows:
         headers = tuple(name.replace("_", " ").capitalize() for name in dictionary.notes.columns)
-        yield Section(2, ("Notes",), (Table("Notes", headers, dictionary.notes.rows),))
+        about = Paragraph(
+            (
+                "What is left empty means all. ",
+                Code(f"{dictionary.data_set}.observation_notes"),
+                " has the notes on each figure; what later versions restated is there and in ",
+                Code("catalogue.notes"),
+                " too.",
+            )
+        )
+        yield Section(2, ("Notes",), (about, Table("Notes", headers, dictionary.notes.rows)))
 
 
 def _checks(dictionary: Dictionary) -> Section:
     rows = tuple(
-        (Code(check.name), "holds" if check.passed else check.severity, f"{check.affected:,}", check.detail)
+        (
+            Code(check.name),
+            "holds" if check.passed else check.severity,
+            f"{check.affected:,}",
+            check.asserts,
+            "" if check.passed else check.detail,
+        )
         for check in dictionary.checks
     )
-    table = Table("Checks", ("Check", "Outcome", "Rows or cells", "What was found"), rows, frozenset({2}))
+    table = Table(
+        "Checks", ("Check", "Outcome", "Rows or cells", "What it asserts", "What was found"), rows, frozenset({2})
+    )
     return Section(2, ("Checks of this version",), (table,))
 
 

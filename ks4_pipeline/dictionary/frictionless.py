@@ -20,7 +20,7 @@ _TYPES = {
     "INTEGER": "integer",
     "BOOLEAN": "boolean",
     "TIMESTAMP WITH TIME ZONE": "datetime",
-    "JSON": "object",
+    "JSON": "any",  # catalogue.changes has objects, catalogue.checks arrays
 }
 """The type of the Table Schema for each type the warehouse uses."""
 

@@ -153,6 +153,7 @@ class Check:
     severity: str
     affected: int
     detail: str
+    asserts: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,18 +283,56 @@ class _Reader:
         )
 
     def _checks(self) -> tuple[Check, ...]:
+        # An edition of an older program does not say what its checks assert.
+        known = self._ask(
+            "SELECT 1 FROM duckdb_columns() WHERE schema_name = $schema AND table_name = $table "
+            "AND column_name = 'asserts'",
+            schema=SCHEMA,
+            table=CHECKS.name,
+        )
+        asserts = "coalesce(asserts, '')" if known else "''"
         return tuple(
             Check(*row)
             for row in self._ask(
-                f"SELECT check_name, passed, severity, affected, detail FROM {CHECKS.qualified} "
+                f"SELECT check_name, passed, severity, affected, detail, {asserts} FROM {CHECKS.qualified} "
                 "WHERE data_set = $data_set AND version = $version ORDER BY passed, check_name"
             )
         )
 
     def _notes(self) -> Rows:
-        """What is known of comparability, whatever its columns are."""
+        """What is known of the figures beforehand; notes that say the same of several as one.
+
+        A note on all (NULL) and one on some are never put together: it would seem to be on those alone.
+        """
         found = self._connection.execute(
-            f"SELECT * FROM {qualified(SCHEMA, NOTES)} WHERE data_set = ? OR data_set IS NULL", [self._data_set]
+            f"""
+            WITH noted AS (
+                SELECT rowid AS place_in_list, kind, text, indicator, time_period, source, filter_option,
+                    coalesce(location, geographic_level) AS place
+                FROM {qualified(SCHEMA, NOTES)} WHERE data_set = ? AND version IS NULL
+            ), one_line_for_indicators AS (
+                SELECT * EXCLUDE (indicator, place_in_list), indicator IS NULL AS on_all_indicators,
+                    min(place_in_list) AS place_in_list,
+                    string_agg(DISTINCT indicator, ', ' ORDER BY indicator) AS indicators
+                FROM noted GROUP BY ALL
+            ), one_line_for_options AS (
+                SELECT * EXCLUDE (filter_option, place_in_list), filter_option IS NULL AS on_all_options,
+                    min(place_in_list) AS place_in_list,
+                    string_agg(DISTINCT filter_option, ', ' ORDER BY filter_option) AS options
+                FROM one_line_for_indicators GROUP BY ALL
+            ), one_line_for_places AS (
+                SELECT * EXCLUDE (place, place_in_list), place IS NULL AS on_all_places,
+                    min(place_in_list) AS place_in_list,
+                    string_agg(DISTINCT place, ', ' ORDER BY place) AS places
+                FROM one_line_for_options GROUP BY ALL
+            )
+            SELECT kind, string_agg(DISTINCT time_period, ', ' ORDER BY time_period) AS periods, text,
+                places, options, indicators, source
+            FROM one_line_for_places
+            GROUP BY kind, text, places, options, indicators, source, time_period IS NULL
+            ORDER BY min(place_in_list)
+            """,
+            [self._data_set],
         )
         columns = tuple(name for name, *_ in found.description or ())
         return Rows(columns, tuple(tuple("" if v is None else str(v) for v in row) for row in found.fetchall()))

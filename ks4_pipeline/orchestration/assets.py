@@ -109,32 +109,47 @@ def _observations(data_set: DataSet, rules: Sequence[Rule]) -> dg.AssetsDefiniti
         try:
             finished = pipeline.observe(data_set, landed)
         except FailedRulesError as error:
-            yield dg.AssetCheckResult(passed=True, check_name=CONTENT_ACCEPTED, asset_key=key)
-            yield from rule_results(data_set, rules, error.judgement.results)
+            yield content_accepted(data_set, version)
+            yield from rule_results(data_set, version, rules, error.judgement.results)
             raise dg.Failure(str(error), allow_retries=False) from error
         except RefusedVersionError as error:
             faults: metadata.Metadata = {"faults": error.count, "first faults": metadata.fault_table(error.faults)}
-            yield dg.AssetCheckResult(passed=False, check_name=CONTENT_ACCEPTED, asset_key=key, metadata=faults)
+            yield content_accepted(data_set, version, faults)
             raise dg.Failure(str(error), metadata=faults, allow_retries=False) from error
         seconds = round(time.monotonic() - started, 2)
-        yield from observation_results(data_set, finished.observations, rules, finished.judgement.results, seconds)
+        yield from observation_results(
+            data_set, version, finished.observations, rules, finished.judgement.results, seconds=seconds
+        )
 
     return observations
 
 
+def content_accepted(
+    data_set: DataSet, version: VersionNumber, faults: metadata.Metadata | None = None
+) -> dg.AssetCheckResult:
+    """That the content of a version was accepted, or the faults it is refused for."""
+    return dg.AssetCheckResult(
+        passed=faults is None,
+        check_name=CONTENT_ACCEPTED,
+        asset_key=asset_key(data_set, "observations"),
+        description="It is not: the version is refused." if faults else "It holds.",
+        metadata={"version": str(version), **(faults or {"faults": 0})},
+    )
+
+
 def observation_results(
     data_set: DataSet,
+    version: VersionNumber,
     found: Observations,
     rules: Sequence[Rule],
     results: Iterable[CheckResult],
+    *,
     seconds: float | None = None,
 ) -> Results:
     """What the UI shows of accepted observations: what the rules say of them, then themselves."""
     key = asset_key(data_set, "observations")
-    yield dg.AssetCheckResult(
-        passed=True, check_name=CONTENT_ACCEPTED, asset_key=key, metadata={"rows": found.facts.rows, "faults": 0}
-    )
-    yield from rule_results(data_set, rules, results)
+    yield content_accepted(data_set, version)
+    yield from rule_results(data_set, version, rules, results)
     yield dg.MaterializeResult(
         asset_key=key,
         metadata={**metadata.of_observations(found), **_seconds(seconds)},
@@ -142,7 +157,9 @@ def observation_results(
     )
 
 
-def rule_results(data_set: DataSet, rules: Sequence[Rule], results: Iterable[CheckResult]) -> Results:
+def rule_results(
+    data_set: DataSet, version: VersionNumber, rules: Sequence[Rule], results: Iterable[CheckResult]
+) -> Results:
     """The outcome of each rule in force; Dagster wants one of those too that do not apply."""
     key = asset_key(data_set, "observations")
     found = {result.name: result for result in results}
@@ -156,7 +173,7 @@ def rule_results(data_set: DataSet, rules: Sequence[Rule], results: Iterable[Che
             asserts=rule.asserts,
             source=rule.source,
         )
-        yield as_check_result(key, found.get(rule.name, nothing))
+        yield as_check_result(key, version, found.get(rule.name, nothing))
 
 
 def _published(data_set: DataSet) -> dg.AssetsDefinition:
@@ -222,7 +239,8 @@ def table_results(
         passed=rows == announced,
         check_name=ROWS_AS_ANNOUNCED,
         asset_key=key,
-        metadata={"rows": rows, "announced": announced},
+        description=f"{rows:,} rows in the table, {announced:,} announced.",
+        metadata={"version": str(version), "rows": rows, "announced": announced},
     )
     yield dg.MaterializeResult(
         asset_key=key,
@@ -245,14 +263,14 @@ def revision_results(pipeline: Pipeline, data_set: DataSet, version: VersionNumb
     found = checks_of(pipeline.warehouse, data_set.name, version)
     for name in AUDIT:
         if name in found:
-            yield as_check_result(key, found[name])
+            yield as_check_result(key, version, found[name])
         else:
             detail = (
                 "There is no loaded version before this one to compare with."
                 if change is None
                 else f"The change log is about another pair of versions, not {change.before} and this."
             )
-            yield as_check_result(key, CheckResult(name, passed=True, affected=0, detail=detail))
+            yield as_check_result(key, version, CheckResult(name, passed=True, affected=0, detail=detail))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata.of_change(data_set, version, change))
 
 
@@ -312,6 +330,7 @@ def report_results(
         asset_key=key,
         severity=dg.AssetCheckSeverity.WARN,
         description=problem or "The report is in its place.",
+        metadata={"version": str(version)},
     )
     if not problem:
         found = metadata.of_report(data_set, version, page)
@@ -322,8 +341,8 @@ def _seconds(seconds: float | None) -> metadata.Metadata:
     return {} if seconds is None else {"seconds": seconds}
 
 
-def as_check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
-    """A check's outcome as Dagster shows it."""
+def as_check_result(key: dg.AssetKey, version: VersionNumber, result: CheckResult) -> dg.AssetCheckResult:
+    """A check's outcome as Dagster shows it: checks have no partitions, so it names the version."""
     severity = dg.AssetCheckSeverity.ERROR if result.severity is Severity.ERROR else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         passed=result.passed,
@@ -331,5 +350,5 @@ def as_check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResul
         asset_key=key,
         severity=severity,
         description=result.detail,
-        metadata=metadata.of_check(result),
+        metadata=metadata.of_check(version, result),
     )

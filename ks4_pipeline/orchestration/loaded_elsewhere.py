@@ -67,7 +67,7 @@ def _results(pipeline: Pipeline, data_set: DataSet, landed: Landed) -> Results:
     if observations:
         rules = rules_in_force(pipeline.settings.rules, data_set.name)
         results = checks_of(pipeline.warehouse, data_set.name, landed.version).values()
-        yield from observation_results(data_set, observations, rules, results)
+        yield from observation_results(data_set, landed.version, observations, rules, results)
     yield from table_results(pipeline, data_set, landed.version)
     yield from revision_results(pipeline, data_set, landed.version)
     if report_path(pipeline, data_set, landed.version).is_file():

@@ -16,7 +16,7 @@ from ks4_pipeline.ees.pages import data_set_page
 from ks4_pipeline.faults import Fault
 from ks4_pipeline.landing import Landed, Listing
 from ks4_pipeline.observations import Observations
-from ks4_pipeline.quality import CheckResult, Example
+from ks4_pipeline.quality import CheckResult, Example, columns_of
 from ks4_pipeline.report.making import picture_path, summary_of
 from ks4_pipeline.report.wording import meaning
 from ks4_pipeline.settings import DataSet
@@ -30,16 +30,16 @@ _FIRST_ROWS = 5
 
 
 def of_landing(landed: Landed) -> Metadata:
-    """Sizes, fingerprints, origin and the publisher's word on the version."""
+    """The publisher's word on the version, then sizes, fingerprints and origin."""
     manifest = landed.manifest
     return {
+        **of_record(landed.record),
         "gzip bytes": manifest.served.bytes,
         "csv bytes": manifest.csv.bytes,
         "sha256 as served": manifest.served.sha256,
         "fetched from": dg.MetadataValue.url(manifest.url),
         "fetched at": dg.MetadataValue.timestamp(manifest.fetched_at),
         "dagster/uri": landed.csv.resolve().as_uri(),
-        **of_record(landed.record),
     }
 
 
@@ -104,23 +104,23 @@ def of_change(data_set: DataSet, version: VersionNumber, change: Change | None) 
     return found
 
 
-def of_check(result: CheckResult) -> Metadata:
-    """What a check asserts, where that comes from, and the first findings as a table."""
-    found: Metadata = {"affected": result.affected, "asserts": result.asserts, "source": result.source}
+def of_check(version: VersionNumber, result: CheckResult) -> Metadata:
+    """What a check found in a version, and where the check comes from; what it asserts, its spec says."""
+    found: Metadata = {"version": str(version), "affected": result.affected}
     if result.examples:
-        found["first findings"] = dg.MetadataValue.md(example_table(result.examples))
-    return found
+        found["first findings"] = example_table(result.examples)
+    return found | ({"source": result.source} if result.source else {})
 
 
-def example_table(examples: Sequence[Example]) -> str:
-    """Findings as a Markdown table: the columns that say where, then what stands there."""
-    keys = list(dict.fromkeys(name for example in examples for name in example.key))
-    values = list(dict.fromkeys(name for example in examples for name in example.values))
-    lines = (
-        [example.key.get(name, "") for name in keys] + [example.values.get(name, "") for name in values]
+def example_table(examples: Sequence[Example]) -> dg.TableMetadataValue:
+    """Findings as a table: the columns that say where, then what stands there."""
+    keys, values = columns_of(examples)
+    names = [*keys, *(name for name in values if name not in keys)]
+    records = [
+        dg.TableRecord({name: example.key.get(name, example.values.get(name, "")) for name in names})
         for example in examples
-    )
-    return "\n".join([_line([*keys, *values]), _line(["---"] * len([*keys, *values])), *map(_line, lines)])
+    ]
+    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name, "string") for name in names]))
 
 
 def of_report(data_set: DataSet, version: VersionNumber, page: Path) -> Metadata:
@@ -182,11 +182,11 @@ def fault_table(faults: Iterable[Fault]) -> dg.TableMetadataValue:
     """The faults a version is refused for, one a line."""
     records = [
         dg.TableRecord(
-            {"column": fault.column or "", "row": fault.row if fault.row is not None else -1, "what": str(fault)}
+            {"column": fault.column or "", "row": "" if fault.row is None else str(fault.row), "what": str(fault)}
         )
         for fault in faults
     ]
-    columns = [dg.TableColumn("column", "string"), dg.TableColumn("row", "int"), dg.TableColumn("what", "string")]
+    columns = [dg.TableColumn("column", "string"), dg.TableColumn("row", "string"), dg.TableColumn("what", "string")]
     return dg.MetadataValue.table(records, dg.TableSchema(columns=columns))
 
 

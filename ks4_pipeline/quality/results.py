@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,6 +39,15 @@ class Example:
         where = ", ".join(self.key.values())
         found = ", ".join(f"{name} {value}" for name, value in self.values.items())
         return f"{where}: {found}" if where and found else where or found
+
+
+def columns_of(examples: Iterable[Example]) -> tuple[list[str], list[str]]:
+    """The columns of findings in a table: those that say where, and those that say what stands there."""
+    found = list(examples)
+    return (
+        list(dict.fromkeys(name for example in found for name in example.key)),
+        list(dict.fromkeys(name for example in found for name in example.values)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

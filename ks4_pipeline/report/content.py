@@ -5,8 +5,8 @@ A cell is what stands under one indicator in one row: a figure, or a marker in i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ks4_pipeline.quality import CheckResult
@@ -210,8 +210,8 @@ class Note:
     """What to bear in mind when using the figures; an empty text means all.
 
     Attributes:
-        indicator: the column, or its label where it is shown.
-        period: the ``time_period``, or its label where it is shown.
+        indicator: the column.
+        period: the ``time_period``.
         level: the geographic level.
         where: the place or the group.
         comparable: whether these figures may be compared with those of other periods.
@@ -225,6 +225,58 @@ class Note:
     comparable: bool
     text: str
     source: str
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """Notes that say the same, as one.
+
+    Attributes:
+        about: labels of indicators, places and groups, geographic levels, and labels of periods: every combination of
+            them; where there is none of a kind, all.
+    """
+
+    about: tuple[tuple[str, ...], ...]
+    kind: str
+    comparable: bool
+    text: str
+    source: str
+
+    @property
+    def indicators(self) -> tuple[str, ...]:
+        """Their labels."""
+        return self.about[0]
+
+    @property
+    def wheres(self) -> tuple[str, ...]:
+        """Places and groups."""
+        return self.about[1]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Geographic levels."""
+        return self.about[2]
+
+    @property
+    def periods(self) -> tuple[str, ...]:
+        """Their labels, in the order of time."""
+        return self.about[3]
+
+
+def together(caveats: Iterable[Caveat]) -> list[Caveat]:
+    """Those that differ in one kind of thing only as one, for one kind after the other; the order is kept."""
+    found = list(caveats)
+    for place in range(4):
+        alike: dict[tuple[Caveat, bool], list[str]] = {}
+        for caveat in found:
+            before, own, after = caveat.about[:place], caveat.about[place], caveat.about[place + 1 :]
+            known = alike.setdefault((replace(caveat, about=(*before, (), *after)), not own), [])
+            known += [part for part in own if part not in known]
+        found = [
+            replace(caveat, about=(*caveat.about[:place], tuple(parts), *caveat.about[place + 1 :]))
+            for (caveat, _), parts in alike.items()
+        ]
+    return found
 
 
 @dataclass(frozen=True)
@@ -258,4 +310,4 @@ class Report:
     headline: Headline | None
     no_headline: str
     checks: tuple[CheckResult, ...]
-    notes: tuple[Note, ...]
+    caveats: tuple[Caveat, ...]

@@ -13,10 +13,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.quality import columns_of
 from ks4_pipeline.report import charts, wording
 from ks4_pipeline.report.content import CELL_CLASSES, Gap, Gaps, Headline, Indicator, Measure, Report
 
 _INDICATORS, _PERIODS, _HEAT_PERIODS, _SERIES, _ITEMS, _MOVED = 60, 40, 12, 24, 20, 24
+_DETAIL = 240  # characters of what a check found, where a table of it follows
+_FINDINGS = 12
 _DEEPEST = 0.4  # of the shade behind a share: dark text keeps its contrast
 
 
@@ -97,11 +100,14 @@ def html(report: Report, made_at: datetime) -> str:
         left_out=left_out,
         checks=checks,
         failed=sum(not check.passed for check in checks),
-        notes=report.notes,
+        caveats=report.caveats,
         made_at=made_at,
         max_periods=_PERIODS,
         max_series=_SERIES,
         max_items=_ITEMS,
+        max_detail=_DETAIL,
+        max_findings=_FINDINGS,
+        columns_of=columns_of,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -22,6 +21,7 @@ from ks4_pipeline.report import headline
 from ks4_pipeline.report.content import (
     About,
     Announced,
+    Caveat,
     Cell,
     Changed,
     Counts,
@@ -35,6 +35,7 @@ from ks4_pipeline.report.content import (
     Point,
     Report,
     Revision,
+    together,
 )
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.comparison import CLASSES
@@ -78,9 +79,9 @@ def read(warehouse: WarehouseFile, data_set: str, version: VersionNumber) -> Rep
         about, changed = found.about(), found.changed()
         announced, announced_count = found.announced()
         lines, reason = found.headline()
-        gaps, notes, periods = found.gaps(), found.notes(), found.periods()
+        gaps, caveats, periods = found.gaps(), found.caveats(), found.periods()
     checks = tuple(checks_of(warehouse, data_set, version).values())
-    return Report(about, periods, changed, announced, announced_count, gaps, lines, reason, checks, notes)
+    return Report(about, periods, changed, announced, announced_count, gaps, lines, reason, checks, caveats)
 
 
 class _Reading:
@@ -444,18 +445,26 @@ class _Reading:
 
     # --- notes ------------------------------------------------------------------------------------------------------
 
-    def notes(self) -> tuple[Note, ...]:
-        """Notes that are about this version's indicators and periods, in the order of time, as they are shown."""
+    def caveats(self) -> tuple[Caveat, ...]:
+        """Notes on this version's indicators and periods: what is about years, then what is about all of them."""
         periods = {period[1]: label for period, label in self._periods_of(self._version)}
-        return tuple(
-            replace(
-                note,
-                indicator=self._label(note.indicator) if note.indicator else "",
-                period=periods.get(note.period, ""),
+        found = [
+            Caveat(
+                (
+                    _only(self._label(note.indicator) if note.indicator else ""),
+                    _only(note.where),
+                    _only("" if note.where else note.level),
+                    _only(periods.get(note.period, "")),
+                ),
+                note.kind,
+                note.comparable,
+                note.text,
+                note.source,
             )
             for note in self._notes
             if not note.period or note.period in periods
-        )
+        ]
+        return tuple(sorted(together(found), key=lambda caveat: (caveat.comparable, not caveat.periods)))
 
     def _read_notes(self) -> list[Note]:
         """What the catalogue notes of the data set; nothing where an edition made before there were notes has none."""
@@ -468,7 +477,8 @@ class _Reading:
         rows = self._ask(
             "SELECT DISTINCT indicator, coalesce(time_period, ''), coalesce(geographic_level, ''), "
             "concat_ws(' · ', location, filter_option), kind, coalesce(comparable, true), text, coalesce(source, '') "
-            f"FROM {qualified(SCHEMA, _NOTES)} WHERE data_set = $data_set AND (version IS NULL OR version = $version) "
+            # What versions restated, this one among them, has a section of its own.
+            f"FROM {qualified(SCHEMA, _NOTES)} WHERE data_set = $data_set AND version IS NULL "
             "ORDER BY 2, 1, 4, kind, text"
         )
         own = {column.name: column.names.get(self._version) for column in self._columns}
@@ -586,6 +596,11 @@ def _differences(previous: str | None, current: str | None) -> str:
     old, new = json.loads(previous), json.loads(current)
     names = [name for name in new if name != "id" and old.get(name) != new[name]]
     return "; ".join(f"{name} {_plain(old.get(name))} → {_plain(new[name])}" for name in names)
+
+
+def _only(text: str) -> tuple[str, ...]:
+    """One text, or none: then it is all."""
+    return (text,) if text else ()
 
 
 def _plain(value: object) -> str:

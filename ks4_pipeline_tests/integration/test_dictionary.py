@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -60,7 +61,7 @@ TYPES = {
     "INTEGER": "integer",
     "BOOLEAN": "boolean",
     "TIMESTAMP WITH TIME ZONE": "datetime",
-    "JSON": "object",
+    "JSON": "any",
 }
 
 
@@ -215,6 +216,21 @@ class TestTheWhole:
         noted = replace(demo, notes=Rows(("kind", "text"), (("break", "Do not | compare."),)))
         assert "| break | Do not \\| compare. |" in as_markdown(document(noted))
         assert "<td>Do not | compare.</td>" in as_html(document(noted))
+
+    def test_notes_that_say_the_same_are_one_line_and_say_no_more_than_the_catalogue(self, warehouse, dictionary):
+        told = [
+            note
+            for kind, periods, text, *others, _ in dictionary.notes.rows
+            for note in itertools.product([kind], periods.split(", "), [text], *(names.split(", ") for names in others))
+        ]
+        found = warehouse.execute(
+            "SELECT kind, coalesce(time_period, ''), text, coalesce(location, geographic_level, ''), "
+            "coalesce(filter_option, ''), coalesce(indicator, '') FROM catalogue.notes "
+            "WHERE data_set = ? AND version IS NULL",
+            [dictionary.data_set],
+        ).fetchall()
+        assert sorted(told) == sorted(found)
+        assert len({row[2] for row in dictionary.notes.rows}) == len(dictionary.notes.rows)
 
     def test_every_query_of_the_document_can_be_run(self, warehouse, dictionary):
         queries = [block for section in document(dictionary).sections for block in section.blocks if _is_query(block)]

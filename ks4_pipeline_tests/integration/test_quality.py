@@ -237,7 +237,10 @@ class TestDagster:
         evaluations = {found.check_name: found for found in result.get_asset_check_evaluations()}
         failed = evaluations["english_maths_ordered"]
         assert (failed.passed, failed.severity) == (False, dg.AssetCheckSeverity.ERROR)
-        assert "| engmath\\_95\\_total |" in str(failed.metadata["first findings"].value)
+        findings = failed.metadata["first findings"]
+        assert isinstance(findings, dg.TableMetadataValue)
+        assert "engmath_95_total" in findings.records[0].data
+        assert failed.metadata["version"].value == "1.0"
         assert evaluations["content_accepted"].passed
         assert set(BUILT_IN) <= evaluations.keys()
         assert not [e for e in result.get_asset_materialization_events() if e.asset_key == asset_key(data_set, "table")]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ks4_pipeline.report import charts, headline, wording
-from ks4_pipeline.report.content import Cell, Gap, Headline, Indicator, Measure, Note, Point
+from ks4_pipeline.report.content import Caveat, Cell, Gap, Headline, Indicator, Measure, Note, Point, together
 from ks4_pipeline.versions import VersionNumber
 
 SCORE = Indicator("score", "Average score", None, 1)
@@ -38,6 +38,28 @@ def test_a_figure_has_its_unit_and_the_publishers_decimals(
     value: float, unit: str | None, decimals: int | None, text: str
 ) -> None:
     assert wording.figure(value, Indicator("x", "x", unit, decimals)) == text
+
+
+def _caveat(indicator: str, period: str, text: str = "no exams") -> Caveat:
+    about = tuple((part,) if part else () for part in (indicator, "", "", period))
+    return Caveat(about, "not_comparable", comparable=False, text=text, source="footnotes")
+
+
+def test_notes_that_say_the_same_are_one_about_every_combination() -> None:
+    found = together(
+        _caveat(indicator, period) for period in ("2019/20", "2020/21") for indicator in ("score", "pupils")
+    )
+    assert [caveat.about for caveat in found] == [(("score", "pupils"), (), (), ("2019/20", "2020/21"))]
+
+
+def test_notes_are_never_put_together_into_more_than_they_say() -> None:
+    said = [
+        _caveat("score", "2019/20"),
+        _caveat("pupils", "2020/21"),
+        _caveat("", "2020/21"),
+        _caveat("score", "", "x"),
+    ]
+    assert together(said) == said
 
 
 def test_a_percentage_moves_by_points() -> None:
