@@ -23,6 +23,7 @@ from ks4_pipeline.cli import app
 from ks4_pipeline.disk import DiskFullError, is_full
 from ks4_pipeline.orchestration.assets import asset_key, build_assets
 from ks4_pipeline.orchestration.partitions import versions_of
+from ks4_pipeline.quality.book import rules_in_force
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline_tests.publisher import Edition, describe, pipeline_for, rows, scored
@@ -180,7 +181,7 @@ def test_a_run_of_dagster_fails_with_the_same_words(disk, published, tmp_path):
         instance.add_dynamic_partitions(versions_of(data_set).name, ["2.0"])
         disk.leave(16 * KIB)
         result = dg.materialize(
-            [*build_assets(data_set), dg.AssetSpec(asset_key(data_set, "listing"))],
+            [*build_assets(data_set, rules_in_force({}, data_set.name)), dg.AssetSpec(asset_key(data_set, "listing"))],
             selection=[asset_key(data_set, "landing")],
             resources={"pipeline": pipeline},
             partition_key="2.0",

@@ -6,7 +6,13 @@ import httpx
 import pytest
 
 from ks4_pipeline.ees.client import EesClient
-from ks4_pipeline.ees.errors import EesAnswerError, EesStatusError, EesTransferError, EesUnavailableError
+from ks4_pipeline.ees.errors import (
+    EesAnswerError,
+    EesBlockedError,
+    EesStatusError,
+    EesTransferError,
+    EesUnavailableError,
+)
 from ks4_pipeline.ees.retrying import RetryPolicy
 from ks4_pipeline.versions import VersionNumber
 
@@ -115,7 +121,7 @@ class TestTheVersionList:
     ("response", "kind", "said"),
     [
         (httpx.Response(308, headers={"location": "http://internal/"}), EesStatusError, "HTTP 308"),
-        (httpx.Response(403, html="<b>Request blocked</b>"), EesUnavailableError, "no JSON but: 'Request blocked'"),
+        (httpx.Response(403, html="<b>Request blocked</b>"), EesBlockedError, "no JSON but: 'Request blocked'"),
         (httpx.Response(500), EesUnavailableError, "HTTP 500 Internal Server Error - the server sent no explanation"),
         (httpx.Response(204), EesStatusError, "HTTP 204"),
         (httpx.Response(200, html="<html>hello</html>"), EesAnswerError, "expected JSON, found text/html"),
