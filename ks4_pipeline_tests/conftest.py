@@ -16,10 +16,13 @@ settings.load_profile("ks4")
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of published files: ``KS4_REAL_DATA``, or ``../shared/real`` beside the repository."""
+    """The published files: in ``KS4_REAL_DATA``, which must then be there, or ``../shared/real`` beside the repository."""
     beside = Path(__file__).parents[2] / "shared" / "real"
-    folder = Path(os.environ.get("KS4_REAL_DATA") or beside)
+    named = os.environ.get("KS4_REAL_DATA")
+    folder = Path(named or beside)
     if not (folder / "ks4_la").is_dir():
+        if named:
+            pytest.fail(f"KS4_REAL_DATA names {folder}, and it has no ks4_la/")
         pytest.skip(f"no published files at {folder}; set KS4_REAL_DATA to the folder that has ks4_la/")
     return folder
 
