@@ -16,7 +16,7 @@ settings.load_profile("ks4")
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The published files: in ``KS4_REAL_DATA``, which must then be there, or ``../shared/real`` beside the repository."""
+    """The published files: ``KS4_REAL_DATA``, which must then be there, or ``../shared/real`` beside the project."""
     beside = Path(__file__).parents[2] / "shared" / "real"
     named = os.environ.get("KS4_REAL_DATA")
     folder = Path(named or beside)
