@@ -246,6 +246,8 @@ class _Run:
         self.fetching: Fetching | None = None
         self._pipeline = pipeline
         self._attempts: list[Attempt] = []
+        self._left_over: set[tuple[str, VersionNumber]] = set()
+        """What an earlier run had fetched and did not load, before anything is fetched ahead."""
 
     def missing(
         self,
@@ -269,6 +271,8 @@ class _Run:
         missing += [
             version for version in sorted(listed & set(only or ()) & set(in_force)) if self._is_gone(data_set, version)
         ]
+        landed = self._pipeline.landing.versions(data_set)
+        self._left_over.update((data_set.name, version) for version in missing if version in landed)
         self.reporter.looked(data_set, listing, missing)
         return missing
 
@@ -363,13 +367,12 @@ class _Run:
 
     def _land_and_observe(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
         """A version typed; what a run that was killed had fetched, and is refused now, is fetched anew at once."""
-        was_here = self._pipeline.landing.get(data_set, version) is not None
         if self.fetching:
             self.fetching.wait_for(data_set, version)
         try:
             return self._attempt(client, data_set, version)
         except RefusedVersionError:
-            if not was_here:
+            if (data_set.name, version) not in self._left_over:
                 raise
         return self._attempt(client, data_set, version)
 

@@ -80,6 +80,16 @@ def test_what_cannot_be_fetched_fails_alone(tmp_path, publisher):
     assert report.exit_code == 1
 
 
+def test_what_was_fetched_ahead_and_is_refused_is_not_fetched_again(tmp_path):
+    editions = [Edition(number, rows("a,1,1" if number != "1.0.1" else "a,1,?")) for number in NUMBERS]
+    data_set = describe(tmp_path / "publisher", "first", *editions)
+    with Sandbox(tmp_path / "publisher") as sandbox:
+        report = load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
+        asked = [request.path for request in sandbox.requests if request.path.endswith("/csv")]
+    assert [str(o.version) for o in report.outcomes if o.outcome is Outcome.REFUSED] == ["1.0.1"]
+    assert len(asked) == len(NUMBERS)
+
+
 def test_nothing_runs_on_after_a_run(tmp_path, publisher):
     root, data_sets = publisher
     with Sandbox(root, middleware=[answering("/csv", 503)]) as sandbox:
