@@ -54,7 +54,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, columns: Ver
         WITH note AS (  -- by period, so that rows meet the notes of their own period only
             SELECT notes.*, indicators.own, periods.period
             FROM {NOTES.qualified} AS notes
-                JOIN (VALUES {indicators or "(NULL, NULL)"}) AS indicators(own, newest)
+                JOIN (VALUES {indicators or "(CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR))"}) AS indicators(own, newest)
                     ON notes.indicator IS NULL OR notes.indicator = indicators.newest
                 JOIN (SELECT DISTINCT {"time_period" if has_periods else "NULL"} AS period FROM {table}) AS periods
                     ON notes.time_period IS NULL OR notes.time_period = periods.period
