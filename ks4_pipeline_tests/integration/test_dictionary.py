@@ -377,7 +377,6 @@ class TestFrictionless:
         (latest,) = (found for found in package(demo)["resources"] if found["name"] == f"{FOLDER}.latest")
         assert latest["schema"]["primaryKey"] == list(demo.row_key)
 
-
     def test_a_data_set_without_indicators_is_described_as_well(self, tmp_path):
         data_set = describe(tmp_path / "published", "d", Edition("1.0", "grp\na\n"), indicators=[])
         with Sandbox(tmp_path / "published") as sandbox:
