@@ -24,7 +24,7 @@ from ks4_pipeline.quality.judging import Judgement, judge, kept, refuse_errors
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish
-from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.reading import InForce, count_rows, judged_on, loaded_versions
 
 
@@ -179,9 +179,7 @@ class Pipeline:
             RefusedVersionError: as for :meth:`observe`; the landing stays where it is.
         """
         observations = self.observations.make(data_set, landed, ahead, anew=anew)
-        judgement = self.judge(data_set, landed, observations)
-        refuse_errors(f"{data_set.name} {landed.version}", judgement)
-        return Finished(landed, observations, judgement)
+        return self._judged(data_set, landed, observations)
 
     def judge(self, data_set: DataSet, landed: Landed, observations: Observations) -> Judgement:
         """What the rules in force say of a version, by the version that landed before it."""
@@ -361,6 +359,22 @@ class Pipeline:
         observations = self.observations.get(data_set, landed)
         if observations is None:
             raise NotLandedError(f"{data_set.name} {version} has no observations; run the observations step first.")
+        return self._judged(data_set, landed, observations)
+
+    def _judged(self, data_set: DataSet, landed: Landed, observations: Observations) -> Finished:
+        """A typed version with its judgement. What is in force keeps its table whatever the rules say by now.
+
+        Raises:
+            FailedRulesError: when another breaks a rule of severity error.
+        """
         judgement = self.judge(data_set, landed, observations)
-        refuse_errors(f"{data_set.name} {version}", judgement)
+        if not self._is_in_force(data_set, landed):
+            refuse_errors(f"{data_set.name} {landed.version}", judgement)
         return Finished(landed, observations, judgement)
+
+    def _is_in_force(self, data_set: DataSet, landed: Landed) -> bool:
+        """Whether the published warehouse has a table of these very bytes."""
+        with suppress(WarehouseError):  # one that cannot be read is being made anew
+            in_force = self.in_force().get(data_set.name, {}).get(landed.version)
+            return in_force is not None and in_force.csv_sha256 == landed.manifest.csv.sha256
+        return False

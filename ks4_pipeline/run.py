@@ -197,16 +197,11 @@ class Fetching:
     ) -> None:
         self._land = partial(pipeline.land, client)
         self._pool = pool
-        # What a killed run left is judged first: it may have to be fetched anew.
-        landed = {data_set: set(pipeline.landing.versions(data_set)) for data_set, _ in wanted}
-        self._ahead = deque((data_set, version) for data_set, version in wanted if version not in landed[data_set])
+        self._ahead = deque(wanted)
         self._under_way: dict[tuple[str, VersionNumber], Future[Landed]] = {}
 
-    def wait_for(self, data_set: DataSet, version: VersionNumber) -> bool:
+    def wait_for(self, data_set: DataSet, version: VersionNumber) -> None:
         """Let a version land that is under way, and begin with those behind it.
-
-        Returns:
-            Whether it was, so that it has been fetched by now.
 
         Raises:
             EesError: when it could not be fetched.
@@ -220,10 +215,8 @@ class Fetching:
             self._under_way[next_data_set.name, next_version] = self._pool.submit(
                 self._land, next_data_set, next_version
             )
-        if under_way is None:
-            return False
-        under_way.result()
-        return True
+        if under_way is not None:
+            under_way.result()
 
     def give_up(self, data_set: DataSet) -> None:
         """Begin with no more versions of a data set."""
@@ -260,6 +253,8 @@ class _Run:
         self.fetching: Fetching | None = None
         self._pipeline = pipeline
         self._attempts: list[Attempt] = []
+        self._left_over: set[tuple[str, VersionNumber]] = set()
+        """What an earlier run had fetched and did not load, before anything is fetched ahead."""
 
     def missing(
         self,
@@ -282,6 +277,8 @@ class _Run:
         missing += [
             version for version in sorted(listed & set(only or ()) & set(in_force)) if self._is_gone(data_set, version)
         ]
+        landed = self._pipeline.landing.versions(data_set)
+        self._left_over.update((data_set.name, version) for version in missing if version in landed)
         self.reporter.looked(data_set, listing, missing)
         return missing
 
@@ -376,12 +373,12 @@ class _Run:
 
     def _land_and_observe(self, client: EesClient, data_set: DataSet, version: VersionNumber) -> Finished:
         """A version typed; what a run that was killed had fetched, and is refused now, is fetched anew at once."""
-        fetched_now = self.fetching is not None and self.fetching.wait_for(data_set, version)
-        was_here = not fetched_now and self._pipeline.landing.get(data_set, version) is not None
+        if self.fetching:
+            self.fetching.wait_for(data_set, version)
         try:
             return self._attempt(client, data_set, version)
         except RefusedVersionError:
-            if not was_here:
+            if (data_set.name, version) not in self._left_over:
                 raise
         return self._attempt(client, data_set, version)
 

@@ -7,10 +7,11 @@ and TLS, wait no longer than until the deadline of the request that reads from t
 from __future__ import annotations
 
 import math
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
@@ -94,6 +95,11 @@ class _Stream(httpcore.NetworkStream):
         self._inner.write(buffer, timeout)
 
     def close(self) -> None:
+        # Closing alone wakes no other thread that waits for bytes: a run broken off would last until its time-out.
+        connected = self._inner.get_extra_info("socket")
+        if isinstance(connected, socket.socket):
+            with suppress(OSError):
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # of the connection itself, below TLS
         self._inner.close()
 
     def start_tls(

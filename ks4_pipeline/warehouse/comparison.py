@@ -258,7 +258,7 @@ class _Pair:
             )
             if renamed:
                 cases = " ".join(f"WHEN {literal(was)} THEN {literal(now)}" for was, now in renamed.items())
-                self._newer_names[column.name] = f"CASE {name} {cases} ELSE {name} END"
+                self._newer_names[column.name] = f"CASE ks4_file.{name} {cases} ELSE ks4_file.{name} END"
                 self._rename_old()
             self._structure += [
                 Item(Kind.FILTER_OPTION, Action.CHANGED, column.names[self._new], now, was)

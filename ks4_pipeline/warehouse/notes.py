@@ -44,6 +44,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, columns: Ver
     indicators = ", ".join(
         f"({literal(name)}, {literal(newest)})" for name, newest in _newest_names(columns, version).items()
     )
+    nothing = "(CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR))"
     versions = ", ".join(literal(str(other)) for other in columns if other <= version)
     matches = [f"(note.{column} IS NULL OR {match})" for column, match in _matches(keys, "note.{}").items()]
     parts = [f"row_of.{identifier(key)}" for key in keys]
@@ -54,7 +55,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, columns: Ver
         WITH note AS (  -- by period, so that rows meet the notes of their own period only
             SELECT notes.*, indicators.own, periods.period
             FROM {NOTES.qualified} AS notes
-                JOIN (VALUES {indicators or "(NULL, NULL)"}) AS indicators(own, newest)
+                JOIN (VALUES {indicators or nothing}) AS indicators(own, newest)
                     ON notes.indicator IS NULL OR notes.indicator = indicators.newest
                 JOIN (SELECT DISTINCT {"time_period" if has_periods else "NULL"} AS period FROM {table}) AS periods
                     ON notes.time_period IS NULL OR notes.time_period = periods.period

@@ -393,6 +393,15 @@ class TestFrictionless:
         (latest,) = (found for found in package(demo)["resources"] if found["name"] == f"{FOLDER}.latest")
         assert latest["schema"]["primaryKey"] == list(demo.row_key)
 
+    def test_a_data_set_without_indicators_is_described_as_well(self, tmp_path):
+        data_set = describe(tmp_path / "published", "d", Edition("1.0", "grp\na\n"), indicators=[])
+        with Sandbox(tmp_path / "published") as sandbox:
+            pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+            load(pipeline)
+        with pipeline.warehouse.read() as connection:
+            descriptor = json.loads(json.dumps(package(read(connection, "d", "1.0"))))
+        assert list(frictionless.Package.metadata_validate(descriptor)) == []
+
 
 class TestTheCommand:
     """``ks4 dictionary`` as a person types it."""

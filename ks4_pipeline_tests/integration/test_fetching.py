@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from ks4_pipeline.run import Outcome
-from ks4_pipeline.sandbox import Sandbox
+from ks4_pipeline.run import Outcome, Reporter, run
+from ks4_pipeline.sandbox import Fault, FaultKind, Sandbox
 from ks4_pipeline_tests.publisher import Edition, answering, describe, load, pipeline_for, rows
 
 NUMBERS = ("1.0", "1.0.1", "1.1", "2.0", "2.1", "3.0")
@@ -80,9 +81,38 @@ def test_what_cannot_be_fetched_fails_alone(tmp_path, publisher):
     assert report.exit_code == 1
 
 
+def test_what_was_fetched_ahead_and_is_refused_is_not_fetched_again(tmp_path):
+    editions = [Edition(number, rows("a,1,1" if number != "1.0.1" else "a,1,?")) for number in NUMBERS]
+    data_set = describe(tmp_path / "publisher", "first", *editions)
+    with Sandbox(tmp_path / "publisher") as sandbox:
+        report = load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
+        asked = [request.path for request in sandbox.requests if request.path.endswith("/csv")]
+    assert [str(o.version) for o in report.outcomes if o.outcome is Outcome.REFUSED] == ["1.0.1"]
+    assert len(asked) == len(NUMBERS)
+
+
 def test_nothing_runs_on_after_a_run(tmp_path, publisher):
     root, data_sets = publisher
     with Sandbox(root, middleware=[answering("/csv", 503)]) as sandbox:
         report = load(pipeline_for(tmp_path / "data", sandbox.url, *data_sets))
     assert report.exit_code != 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ks4-")]
+
+
+def test_a_run_that_is_broken_off_does_not_wait_for_a_server_that_stalls(tmp_path, publisher):
+    class Impatient(Reporter):
+        def finished(self, outcome):
+            for _ in range(100):  # until another version is being fetched, and nothing comes
+                if stalled in [request.query for request in sandbox.requests]:
+                    break
+                time.sleep(0.02)
+            raise KeyboardInterrupt
+
+    root, data_sets = publisher
+    stalled = "dataSetVersion=1.0.1"
+    with Sandbox(root, faults=[Fault(kind=FaultKind.STALL, path="*/csv", query=stalled, seconds=20)]) as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, *data_sets)
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            run(pipeline, data_sets, reporter=Impatient())
+        assert time.monotonic() - began < 10

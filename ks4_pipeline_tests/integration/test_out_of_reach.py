@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -83,14 +84,15 @@ class TestAnOutageInMidRun:
         report = run(pipeline, pipeline.settings.data_sets, reporter=Outage())
         assert report.exit_code == 3
         assert [(str(found.version), found.outcome) for found in report.outcomes] == [
-            *((f"1.{minor}", Outcome.UNREACHABLE) for minor in range(4)),
-            ("None", Outcome.UNREACHABLE),
+            (f"1.{minor}", Outcome.UNREACHABLE) for _ in ("d", "e") for minor in range(4)
         ]
-        first, *others, second_data_set = [found.message for found in report.outcomes]
-        assert "Tried 5 times" in first
-        assert others == ["Not tried: the API could not be reached any more at 1.0."] * 3
-        assert "Tried once" in second_data_set
-        assert len(sandbox.requests) == 5 + 1 + 1, "the version, whether anything answers, and the other data set"
+        messages = [found.message for found in report.outcomes]
+        assert "Tried 5 times" in messages[0]
+        assert messages[1:4] == messages[5:] == ["Not tried: the API could not be reached any more at 1.0."] * 3
+        assert "Tried once" in messages[4], "of the other data set"
+        asked = Counter(request.path.rpartition("/data-sets/")[2] for request in sandbox.requests)
+        assert len(asked) <= 7, "four versions at once, whether anything answers, and the same of the other data set"
+        assert max(asked.values()) <= 5, "none in vain for ever"
 
         sandbox.heal()
         assert load(pipeline).exit_code == 0
@@ -105,7 +107,7 @@ class TestAnOutageInMidRun:
                     sandbox.fail(EVERYWHERE)
 
         assert run(pipeline, pipeline.settings.data_sets, reporter=Outage()).exit_code == 3
-        assert [str(version) for version in pipeline.in_force()["d"]] == ["1.0", "1.1"]
+        assert {"1.0", "1.1"} <= {str(version) for version in pipeline.in_force()["d"]}, "and what had come ahead"
 
     def test_one_version_that_fails_alone_is_no_outage(self, world):
         sandbox, pipeline = world

@@ -12,12 +12,14 @@ import dagster as dg
 import duckdb
 import pytest
 
+from ks4_pipeline.integrity import verify
 from ks4_pipeline.orchestration.assets import asset_key
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.orchestration.partitions import versions_of
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.quality import CheckResult, judging
 from ks4_pipeline.quality.book import BUILT_IN
+from ks4_pipeline.quality.judging import errors_among
 from ks4_pipeline.run import Outcome, rebuild
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import FOLDER, write_synthetic_ks4
@@ -159,6 +161,20 @@ class TestResults:
         for version in ("1.0", "1.0.1"):
             assert (checks(pipeline, version)["ours"].passed, checks(pipeline, version)["ours"].affected) == (False, 16)
         assert asked(pipeline, "SELECT count(*) FROM d.v1_0_0") == [(16,)]
+
+    def test_no_way_of_making_it_again_loses_what_is_in_force_to_a_new_rule(self, publisher, tmp_path):
+        sandbox, data_set = publisher(Edition("1.0", table()))
+        load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
+        rule = {"assert": "There are fewer.", "sql": "pupil_count < 50", "severity": "error"}
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set, configured={"rules": {"ours": rule}})
+        version = VersionNumber(1, 0)
+        assert errors_among(pipeline.finish(data_set, pipeline.landed(data_set, version)).judgement.results)
+        pipeline.observe(data_set, pipeline.landed(data_set, version))  # as Dagster does when asked to once more
+        pipeline.publish(data_set, [version])
+        assert pipeline.landed(data_set, version), "its landing stays where it is"
+        assert rebuild(pipeline).exit_code == 0
+        assert not checks(pipeline, "1.0")["ours"].passed
+        assert verify(pipeline).findings == []
 
     def test_a_version_is_judged_anew_when_one_gets_in_before_it(self, publisher, tmp_path):
         sandbox, data_set = publisher(Edition("1.0", table(), {"held": True}), Edition("1.1", table(CORRECTED)))

@@ -20,7 +20,18 @@ from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import schema
 from ks4_pipeline.warehouse.comparison import RESULT, compare
-from ks4_pipeline_tests.publisher import FILTERS, INDICATORS, Edition, describe, id_of, load, pipeline_for, quoted, rows
+from ks4_pipeline_tests.publisher import (
+    FILTERS,
+    INDICATORS,
+    KEYS,
+    Edition,
+    describe,
+    id_of,
+    load,
+    pipeline_for,
+    quoted,
+    rows,
+)
 
 Rows = list[tuple[object, ...]]
 LA_KEY = ("time_period", "time_identifier", "geographic_level", "country_name", "region_name", "la_name")
@@ -200,6 +211,22 @@ def test_a_minor_version_that_removes_breaks_its_promise(tmp_path: Path) -> None
         failed = failed_checks(connection, "1.1")
     assert set(failed) == {"nothing_removed", "rows_kept"}
     assert "filter options removed: grp: b" in failed["nothing_removed"]
+
+
+def test_filters_named_as_we_name_things_do_not_mix_with_ours(tmp_path: Path) -> None:
+    filters = ("here", "was_0", "now_0")
+
+    def table(code: str, option: str, figure: str) -> str:
+        header = (*KEYS[:3], "region_code", "region_name", *filters, "score")
+        place = ("202324", "Academic year", "Regional", code, "North")
+        return quoted([header, (*place, option, "a", "b", figure)])
+
+    to_new = {"renamed_options": [{"filter": "here", "from": "old", "to": "new"}]}
+    editions = (Edition("1.0", table("E1", "old", "1")), Edition("1.0.1", table("E9", "new", "2"), to_new))
+    described = [{"column": name, "label": name} for name in filters]
+    with loaded(tmp_path, *editions, filters=described, indicators=[INDICATORS[1]]) as connection:
+        found = connection.execute("SELECT class, region_code, here, old_value, new_value FROM d.revisions").fetchall()
+    assert found == [("revised", "E9", "new", 1.0, 2.0)]
 
 
 def test_a_patch_that_changes_nothing_is_told(tmp_path: Path) -> None:
