@@ -219,8 +219,9 @@ class Fetching:
             under_way.result()
 
     def give_up(self, data_set: DataSet) -> None:
-        """Begin with no more versions of a data set."""
+        """Begin with no more versions of a data set, and wait for none that is under way."""
         self._ahead = deque(item for item in self._ahead if item[0] != data_set)
+        self._under_way = {key: landing for key, landing in self._under_way.items() if key[0] != data_set.name}
 
 
 def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunReport:
