@@ -153,6 +153,16 @@ class DagsterDev:
             )
             found = self.ask(query, id=state)["stopSensor"]
             assert found["instigationState"]["status"] == "STOPPED", found
+            wait_for(f"the end of the tick of {sensor} under way", lambda: self._is_between_ticks(selector))
+
+    def _is_between_ticks(self, selector: dict[str, str]) -> bool:
+        """Whether no tick of a sensor is under way: one begun before it was switched off still asks for runs."""
+        query = (
+            "query($s: SensorSelector!) {sensorOrError(sensorSelector: $s) "
+            "{... on Sensor {sensorState {ticks(limit: 1) {status}}}}}"
+        )
+        ticks = self.ask(query, s=selector)["sensorOrError"]["sensorState"]["ticks"]
+        return all(tick["status"] != "STARTED" for tick in ticks)
 
     def _location(self) -> str:
         def loaded() -> str | None:

@@ -16,7 +16,13 @@ import pytest
 
 from ks4_pipeline import __version__
 from ks4_pipeline.ees.client import EesClient
-from ks4_pipeline.ees.errors import EesAnswerError, EesStatusError, EesTransferError, EesUnavailableError
+from ks4_pipeline.ees.errors import (
+    EesAnswerError,
+    EesBlockedError,
+    EesStatusError,
+    EesTransferError,
+    EesUnavailableError,
+)
 from ks4_pipeline.landing import LandingError
 from ks4_pipeline.run import Outcome
 from ks4_pipeline.sandbox import Fault, FaultKind, Sandbox
@@ -251,7 +257,7 @@ REFUSALS = {
     "404 with a problem": (broken(404, b'{"title":"No such","status":404}'), EesStatusError,
     "HTTP 404 Not Found - No such"),
     "404 empty": (broken(404), EesStatusError, "HTTP 404 Not Found - the server sent no explanation."),
-    "403 of the gateway": (broken(403, HTML, content_type="text/html"), EesUnavailableError, "Blocked by the gateway"),
+    "403 of the gateway": (broken(403, HTML, content_type="text/html"), EesBlockedError, "Blocked by the gateway"),
     "400": (
         broken(400, b'{"title":"x","errors":[{"message":"Must be a valid value.","path":"dataSetVersion"}]}'),
         EesStatusError, "dataSetVersion: Must be a valid value.",
