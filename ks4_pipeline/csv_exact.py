@@ -10,7 +10,8 @@ import csv
 import gzip
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 from ks4_pipeline.faults import Fault, Faults
@@ -36,12 +37,13 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
     rows = 0
     with (
         gzip.open(source, "rb") as raw,
+        io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
         target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
+        closing(_records(text, faults)) as records,
     ):
-        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
         writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
         header: list[str] | None = None
-        for number, row in _records(text, faults):
+        for number, row in records:
             if header is None:
                 header = row
             _check(number, row, header, faults)
@@ -54,9 +56,12 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
     return rows, line.getvalue()
 
 
-def _records(text: io.TextIOWrapper, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """Rows with their numbers, the header being row 0; empty lines at the end of the file are passed over."""
-    _READING.acquire()  # the limit is the process's, and is given back
+def _records(text: io.TextIOWrapper, faults: Faults) -> Generator[tuple[int, list[str]]]:
+    """Rows with their numbers, the header being row 0; empty lines at the end of the file are passed over.
+
+    To be closed: until then the longest cell that the ``csv`` module takes in this process is ours.
+    """
+    _READING.acquire()
     earlier = csv.field_size_limit(_LONGEST_CELL)
     number = -1
     empty = 0

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 IN_DIGITS = 2**63
 """Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its

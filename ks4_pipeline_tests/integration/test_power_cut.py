@@ -86,7 +86,8 @@ def test_everything_is_flushed_before_it_is_named_and_the_name_after_that(world)
     _, _, pipeline, journal = world
     assert load(pipeline).exit_code == 0
     assert journal.named() == {
-        "landing/d/listing.json", "landing/d/1.0", "observations/d/1.0.parquet", "observations/d/1.0.json", "observations/d/1.0.checks.json",
+        "landing/d/listing.json", "landing/d/1.0", "observations/d/1.0.parquet", "observations/d/1.0.json",
+        "observations/d/1.0.checks.json",
         "warehouse.duckdb",
     }  # fmt: skip
     made = {path.name for kind, path in journal.events if kind == "make"}
