@@ -238,7 +238,7 @@ def test_revisions_applied_to_the_old_version_give_the_new_one(
         check_revisions(connection, found, old, new, unified)
         history.create(connection, "d", columns)
         check_history(connection, old, new)
-        long.create_view(connection, "d", NEW)
+        long.create_view(connection, "d", NEW, {})
         cells = connection.execute("SELECT count(*) FROM d.latest_long").fetchone()
         assert cells == (len(new.rows) * sum(column.role is Role.INDICATOR for column in new.columns),)
     finally:

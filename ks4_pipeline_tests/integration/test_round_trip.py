@@ -44,7 +44,7 @@ def exported(folder: Path, rows: list[tuple[str, str, str]]) -> list[list[str]]:
     with duckdb.connect() as connection:
         schema.create(connection)
         tables.replace_table(connection, "d", "title", version.record, made)
-        catalogue.replace_version(connection, DATA_SET, version, made, ())
+        catalogue.replace_version(connection, DATA_SET, version, made)
         cells = _csv_columns(connection, Source("d", "v1_0_0", "1.0"), as_published=True)
         connection.execute(f"COPY (SELECT {cells} FROM d.v1_0_0) TO '{folder}/out.csv' (FORMAT csv, HEADER)")
     with (folder / "out.csv").open(newline="", encoding="utf-8") as file:
