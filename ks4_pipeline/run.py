@@ -218,10 +218,9 @@ class Fetching:
         if under_way is not None:
             under_way.result()
 
-    def give_up(self, data_set: DataSet) -> None:
-        """Begin with no more versions of a data set, and wait for none that is under way."""
-        self._ahead = deque(item for item in self._ahead if item[0] != data_set)
-        self._under_way = {key: landing for key, landing in self._under_way.items() if key[0] != data_set.name}
+    def give_up(self) -> None:
+        """Begin with no more versions: the API is gone, and whoever wants one finds out whether it is back."""
+        self._ahead.clear()
 
 
 def rebuild(pipeline: Pipeline, *, reporter: Reporter | None = None) -> RunReport:
@@ -362,7 +361,7 @@ class _Run:
                 # Either the API is gone, and all else would wait for it in vain, or it fails at this version alone.
                 gone_at = None if client.answers(data_set.id) else version
                 if gone_at and self.fetching:
-                    self.fetching.give_up(data_set)
+                    self.fetching.give_up()
                 outcome = Outcome.UNREACHABLE if gone_at else Outcome.FAILED
                 self._fail(data_set, version, started_at, outcome, error)
             except (EesError, LandingError, EvaluationError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
@@ -12,6 +13,15 @@ settings.register_profile(
     "ks4", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("ks4")
+
+
+_CSV_LIMIT = csv.field_size_limit()
+
+
+@pytest.fixture(autouse=True)
+def _usual_csv_limit() -> None:
+    """The csv module's limit as it is in a new process: frictionless, once imported, takes it away for good."""
+    csv.field_size_limit(_CSV_LIMIT)
 
 
 @pytest.fixture(scope="session")
