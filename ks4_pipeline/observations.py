@@ -14,7 +14,8 @@ it is decoded then anyway. Whether the result is of use is known only when all h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -174,7 +175,8 @@ class Ahead:
         if faults:
             return
         try:
-            _write_typed(_arriving(chain([first], blocks), names), columns, self._path)
+            with ThreadPoolExecutor(1, thread_name_prefix="ks4-block") as pool:
+                _write(_arriving(_one_ahead(chain([first], blocks), pool), columns), self._path)
         except pl.exceptions.PolarsError:
             return
         self._records, self._columns = records, columns
@@ -248,13 +250,21 @@ def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | No
         return columns
     try:
         with disk.told(typed.parent):  # a full disk says nothing of the file
-            _write_typed(_on_disk(source, names), columns, typed)
+            _write(_on_disk(source, columns), typed)
     except pl.exceptions.PolarsError as error:
         csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
         if not faults:
             faults.add(Fault(f"the CSV cannot be read: {str(error).splitlines()[0]}"))
         raise RefusedVersionError(what, faults) from error
     return columns
+
+
+def _one_ahead(blocks: Iterator[bytes], pool: Executor) -> Iterator[bytes]:
+    """The blocks; the next one is made while one is worked on."""
+    coming = pool.submit(next, blocks, None)
+    while (block := coming.result()) is not None:
+        coming = pool.submit(next, blocks, None)
+        yield block
 
 
 class _AsText(TypedDict):
@@ -284,38 +294,60 @@ _AS_TEXT: _AsText = {
 }
 
 
-def _on_disk(source: Path, names: Sequence[str]) -> pl.LazyFrame:
-    """The text of a CSV file."""
-    return pl.scan_csv(source, schema=dict.fromkeys(names, pl.String), **_AS_TEXT)
+def _on_disk(source: Path, columns: Columns) -> pl.LazyFrame:
+    """The typed cells of a CSV file."""
+    return pl.scan_csv(source, schema=_as_text(columns), **_AS_TEXT).select(_cells(columns, _number))
 
 
-def _arriving(blocks: Iterator[bytes], names: Sequence[str]) -> pl.LazyFrame:
-    """The text of a CSV that arrives in blocks of whole records, the header first; may be collected once."""
-    schema = dict.fromkeys(names, pl.String)
+def _arriving(blocks: Iterator[bytes], columns: Columns) -> pl.LazyFrame:
+    """The typed cells of a CSV that arrives in blocks of whole records, the header first; may be collected once.
+
+    A block is typed as if all its numbers were finite, as nearly always they are, and once more when they are not.
+    """
+    schema = {column.name: pl.Float64() if column.is_numeric else pl.String() for column in columns.observations}
+    all_finite = [pl.col(column.name).is_finite().all() for column in columns.numeric]
 
     def frames(
         projected: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         for number, block in enumerate(blocks):
             options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
-            frame = pl.scan_csv(block, schema=schema, **options).collect()
+            text = pl.scan_csv(block, schema=_as_text(columns), **options)
+            frame = text.select(_cells(columns, _number_or_infinite)).collect()
+            if all_finite and not all(frame.select(all_finite).row(0)):
+                frame = text.select(_cells(columns, _number)).collect()
             yield frame.select(projected) if projected else frame
 
     return register_io_source(frames, schema=schema)
 
 
-def _write_typed(text: pl.LazyFrame, columns: Columns, target: Path) -> None:
-    """One streaming pass: numbers to values, everything else in an indicator to its flag as it stands."""
-    typed: list[pl.Expr] = []
+def _as_text(columns: Columns) -> dict[str, pl.DataType]:
+    return {column.name: pl.String() for column in columns.of_file}
+
+
+def _cells(columns: Columns, number: Callable[[pl.Expr], pl.Expr]) -> list[pl.Expr]:
+    """Numbers to values, everything else in an indicator to its flag as it stands; empty is null.
+
+    Args:
+        columns: of the version.
+        number: what makes a value of a cell's text, or null.
+    """
+    cells: list[pl.Expr] = []
     for column in columns.of_file:
-        cell = pl.col(column.name)
-        cell = pl.when(cell != "").then(cell)  # empty is null, quoted or not; polars' own setting spares the quoted
+        text = pl.col(column.name)
+        is_empty = text == ""  # polars' own setting spares the quoted
         if column.is_numeric:
-            value = _number(cell)
-            typed += [value.alias(column.name), pl.when(value.is_null()).then(cell).alias(column.flag)]
+            value = number(text)
+            flag = pl.when(value.is_null() & ~is_empty).then(text)
+            cells += [value.alias(column.name), flag.alias(column.flag)]
         else:
-            typed.append(cell)
-    text.select(typed).sink_parquet(target, compression="zstd", compression_level=1, maintain_order=True)
+            cells.append(pl.when(~is_empty).then(text).alias(column.name))
+    return cells
+
+
+def _write(cells: pl.LazyFrame, target: Path) -> None:
+    """One streaming pass."""
+    cells.sink_parquet(target, compression="zstd", compression_level=1, maintain_order=True)
 
 
 def _number(text: pl.Expr) -> pl.Expr:
@@ -324,8 +356,13 @@ def _number(text: pl.Expr) -> pl.Expr:
     polars' strict=False cast takes exactly ``[+-]?(d+.?d*|.d+)([eE][+-]?d+)?`` with ASCII digits, and besides only
     spellings of infinity and NaN, which are not finite (measured; see the unit test).
     """
-    value = text.cast(pl.Float64, strict=False)
+    value = _number_or_infinite(text)
     return pl.when(value.is_finite()).then(value)
+
+
+def _number_or_infinite(text: pl.Expr) -> pl.Expr:
+    """A decimal number, finite or not, or null; for half the price."""
+    return text.cast(pl.Float64, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
