@@ -14,13 +14,13 @@ it is decoded then anyway. Whether the result is of use is known only when all h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -41,6 +41,7 @@ from ks4_pipeline.versions import VersionNumber
 FORMAT = 1
 """Raised when observations are made differently; older files are then made anew from landing."""
 
+_Part = TypeVar("_Part")
 _ROW = "\0row"  # a NUL cannot be in a header that was accepted, so this name is free
 
 
@@ -175,8 +176,9 @@ class Ahead:
         if faults:
             return
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="ks4-block") as pool:
-                _write(_arriving(_one_ahead(chain([first], blocks), pool), columns), self._path)
+            with ThreadPoolExecutor(2, thread_name_prefix="ks4-block") as pool:
+                frames = _typed(_one_ahead(chain([first], blocks), pool), columns)
+                _write(_arriving(_one_ahead(frames, pool), columns), self._path)
         except pl.exceptions.PolarsError:
             return
         self._records, self._columns = records, columns
@@ -259,12 +261,12 @@ def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | No
     return columns
 
 
-def _one_ahead(blocks: Iterator[bytes], pool: Executor) -> Iterator[bytes]:
-    """The blocks; the next one is made while one is worked on."""
-    coming = pool.submit(next, blocks, None)
-    while (block := coming.result()) is not None:
-        coming = pool.submit(next, blocks, None)
-        yield block
+def _one_ahead(parts: Iterator[_Part], pool: Executor) -> Iterator[_Part]:
+    """The parts; the next one is made while one is worked on."""
+    coming = pool.submit(next, parts, None)
+    while (part := coming.result()) is not None:
+        coming = pool.submit(next, parts, None)
+        yield part
 
 
 class _AsText(TypedDict):
@@ -299,23 +301,29 @@ def _on_disk(source: Path, columns: Columns) -> pl.LazyFrame:
     return pl.scan_csv(source, schema=_as_text(columns), **_AS_TEXT).select(_cells(columns, _number))
 
 
-def _arriving(blocks: Iterator[bytes], columns: Columns) -> pl.LazyFrame:
-    """The typed cells of a CSV that arrives in blocks of whole records, the header first; may be collected once.
+def _typed(blocks: Iterable[bytes], columns: Columns) -> Iterator[pl.DataFrame]:
+    """The typed cells of blocks of whole records, the header first.
 
     A block is typed as if all its numbers were finite, as nearly always they are, and once more when they are not.
     """
-    schema = {column.name: pl.Float64() if column.is_numeric else pl.String() for column in columns.observations}
     all_finite = [pl.col(column.name).is_finite().all() for column in columns.numeric]
+    for number, block in enumerate(blocks):
+        options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
+        text = pl.scan_csv(block, schema=_as_text(columns), **options)
+        frame = text.select(_cells(columns, _number_or_infinite)).collect()
+        if all_finite and not all(frame.select(all_finite).row(0)):
+            frame = text.select(_cells(columns, _number)).collect()
+        yield frame
+
+
+def _arriving(typed: Iterable[pl.DataFrame], columns: Columns) -> pl.LazyFrame:
+    """The typed cells of a CSV that is still arriving; may be collected once."""
+    schema = {column.name: pl.Float64() if column.is_numeric else pl.String() for column in columns.observations}
 
     def frames(
         projected: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
-        for number, block in enumerate(blocks):
-            options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
-            text = pl.scan_csv(block, schema=_as_text(columns), **options)
-            frame = text.select(_cells(columns, _number_or_infinite)).collect()
-            if all_finite and not all(frame.select(all_finite).row(0)):
-                frame = text.select(_cells(columns, _number)).collect()
+        for frame in typed:
             yield frame.select(projected) if projected else frame
 
     return register_io_source(frames, schema=schema)
