@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from ks4_pipeline.census import PeriodCounts
 from ks4_pipeline.columns import FILE_VERSION, FLAG_SUFFIX, TOTALS, Role
 from ks4_pipeline.ees.pages import data_set_page
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS_BY_LABEL, GeographicLevel
@@ -39,6 +40,7 @@ from ks4_pipeline.report.content import (
 )
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.comparison import CLASSES
+from ks4_pipeline.warehouse.counts import periods_of
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
 from ks4_pipeline.warehouse.reading import NotLoadedError, checks_of
@@ -95,6 +97,8 @@ class _Reading:
         if version not in stored:
             loaded = ", ".join(map(str, sorted(stored))) or "none"
             raise NotLoadedError(f"{data_set} has no table of version {version}. Loaded versions: {loaded}.")
+        self._stored = stored
+        self._counts_of: dict[VersionNumber, list[PeriodCounts]] = {}
         self._before = max((other for other in stored if other < version), default=None)
         self._columns = names_of(stored)
         self._notes = self._read_notes()
@@ -270,17 +274,13 @@ class _Reading:
         columns = [(column, indicator) for column, indicator in self._numeric if version in column.numeric_in]
         if not columns:
             return {}, {}
-        flags = "".join(f", histogram({identifier(column.names[version] + FLAG_SUFFIX)})" for column, _ in columns)
-        rows = self._ask(
-            f"SELECT {self._period_sql(self._names(version))}, count(*){flags} FROM {self._table(version)} GROUP BY 1"
-        )
         found, markers = {}, dict[str, int]()
-        for period, count, *histograms in rows:
-            label = _period_label(self._period_key(period))
-            for (_, indicator), histogram in zip(columns, histograms, strict=True):
-                marked: Mapping[str, int] = histogram or {}
-                found[indicator.column, label] = Gap(count, sum(marked.values()))
-                for symbol, number in marked.items():
+        for counted in self._counted(version):
+            label = _period_label(_period(counted))
+            for column, indicator in columns:
+                name = column.names[version]
+                found[indicator.column, label] = Gap(counted.rows, counted.marked(name))
+                for symbol, number in counted.markers.get(name, {}).items():
                     markers[symbol] = markers.get(symbol, 0) + number
         return found, markers
 
@@ -516,9 +516,14 @@ class _Reading:
         return Indicator(column, label or column, unit, places)
 
     def _periods_of(self, version: VersionNumber) -> list[tuple[Period, str]]:
-        rows = self._ask(f"SELECT DISTINCT {self._period_sql(self._names(version))} FROM {self._table(version)}")
-        periods = sorted((self._period_key(text) for (text,) in rows), key=_chronological)
+        periods = sorted({_period(counted) for counted in self._counted(version)}, key=_chronological)
         return [(period, _period_label(period)) for period in periods]
+
+    def _counted(self, version: VersionNumber) -> list[PeriodCounts]:
+        """What there is of each of a version's periods."""
+        if version not in self._counts_of:
+            self._counts_of[version] = periods_of(self._connection, self._data_set, version, self._stored[version])
+        return self._counts_of[version]
 
     @staticmethod
     def _period_sql(names: Iterable[str]) -> str:
@@ -548,6 +553,10 @@ def _name_column(level: GeographicLevel, names: set[str]) -> str | None:
     """The column that names a level's places."""
     present = [name for name in level.columns if name in names]
     return next((name for name in present if name.endswith("_name")), next(iter(present), None))
+
+
+def _period(counted: PeriodCounts) -> Period:
+    return counted.time_identifier or "", counted.time_period or ""
 
 
 def _period_label(period: Period) -> str:

@@ -152,6 +152,19 @@ TIME_PERIODS = Table(
     },
     key=("data_set", "version", "position"),
 )
+MARKER_COUNTS = Table(
+    "marker_counts",
+    "One row per time period, indicator and marker of each loaded version: how many cells hold it.",
+    _VERSION
+    | {
+        "time_identifier": ("VARCHAR", "As in the column time_identifier; NULL where it is empty or not there."),
+        "time_period": ("VARCHAR", "As in the column time_period; NULL where it is empty or not there."),
+        "indicator": ("VARCHAR", "The column, under its name in this version."),
+        "marker": ("VARCHAR", "What stands in its flag column; NULL: the cells that hold a figure (or text)."),
+        "cells": ("BIGINT", "How many cells; all of an indicator together are the period's rows."),
+    },
+    key=("data_set", "version", "time_identifier", "time_period", "indicator", "marker"),
+)
 CHANGES = Table(
     "changes",
     "What the publisher says each version changed in the metadata. Changed figures are never in it: see revisions.",
@@ -260,6 +273,7 @@ TABLES = (
     FILTER_OPTIONS,
     LOCATIONS,
     TIME_PERIODS,
+    MARKER_COUNTS,
     CHANGES,
     MARKER_TABLE,
     LOADS,
@@ -267,7 +281,7 @@ TABLES = (
     COMPARISONS,
     NOTES,
 )
-OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECKS)
+OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, MARKER_COUNTS, CHANGES, CHECKS)
 """The tables whose rows describe one loaded version."""
 
 
