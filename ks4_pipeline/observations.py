@@ -14,6 +14,7 @@ it is decoded then anyway. Whether the result is of use is known only when all h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,6 +114,15 @@ class ObservationsStore:
         except (OSError, ValidationError):
             return None
         return Observations(parquet, assign(facts.header, landed.meta, Faults()), facts)
+
+    def is_older(self, data_set: DataSet, version: VersionNumber) -> bool:
+        """Whether an older program made a version's observations: they are no damage, and are made anew when needed."""
+        try:
+            facts = json.loads(self.path(data_set, version).with_suffix(".json").read_bytes())
+        except (OSError, ValueError):
+            return False
+        made_as = facts.get("format") if isinstance(facts, dict) else None
+        return isinstance(made_as, int) and made_as < FORMAT
 
     @contextmanager
     def ahead(self, data_set: DataSet) -> Iterator[Ahead]:
