@@ -18,6 +18,7 @@ from ks4_pipeline.markers import MARKERS
 
 PERIOD = ("time_identifier", "time_period")
 _FLAG = "\0flag"  # a NUL cannot be in a header that was accepted, so this name is free
+_LONGEST_MARKER = max(len(symbol.encode()) for symbol in MARKERS)
 _ODD_MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio, as in Fibonacci hashing
 
 Period = tuple[str | None, str | None]
@@ -92,14 +93,14 @@ def take(columns: Columns, typed: Path) -> Census:
     for column in columns.numeric:
         flag = pl.col(column.flag)
         marked = frame.select(*telling, flag).filter(flag.is_not_null())
-        # As an Enum all texts that are no canonical marker are null: millions of them make one group.
-        canonical = flag.cast(pl.Enum(list(MARKERS)), strict=False).alias(_FLAG)
-        counted = marked.group_by(*telling, canonical).len().collect(engine="streaming")
-        for *key, marker, cells in counted.sort(_FLAG).iter_rows():
-            if marker is None:
-                odd[column] += cells
+        # All that is longer than a marker is one group, since there may be as many such texts as rows.
+        short = pl.when(flag.str.len_bytes() <= _LONGEST_MARKER).then(flag).alias(_FLAG)
+        counted = marked.group_by(*telling, short).len().collect(engine="streaming")
+        for *key, text, cells in counted.sort(_FLAG).iter_rows():
+            if text in MARKERS:
+                markers[whole[tuple(key)]].setdefault(column.name, {})[text] = cells
             else:
-                markers[whole[tuple(key)]].setdefault(column.name, {})[marker] = cells
+                odd[column] += cells
     return Census(
         tuple(
             PeriodCounts(time_identifier=period[0], time_period=period[1], rows=rows[period], markers=markers[period])

@@ -32,7 +32,7 @@ Columns = dict[str, tuple[str, str]]
 class Table:
     """A table of the catalogue: its name, what it is, its columns as name -> (type, comment), and its key.
 
-    The key are the columns that tell its rows apart; none are known for a log.
+    The key are the columns that tell its rows apart and are never NULL; a log has none.
     """
 
     name: str
@@ -163,7 +163,6 @@ MARKER_COUNTS = Table(
         "marker": ("VARCHAR", "What stands in its flag column; NULL: the cells that hold a figure (or text)."),
         "cells": ("BIGINT", "How many cells; all of an indicator together are the period's rows."),
     },
-    key=("data_set", "version", "time_identifier", "time_period", "indicator", "marker"),
 )
 CHANGES = Table(
     "changes",
