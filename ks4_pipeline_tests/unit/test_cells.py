@@ -82,8 +82,7 @@ def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows
     arrived = observations._arriving(observations._typed(blocks, columns), columns).collect()
     assert arrived.equals(pl.read_parquet(typed))
     assert arrived.rows() == [
-        (place or None, number := number_by_python(cell), (cell or None) if number is None else None)
-        for place, cell in rows
+        (place or None, number := number_by_python(cell), cell if number is None else None) for place, cell in rows
     ]
 
 
