@@ -5,6 +5,7 @@ A line joins only years that may be compared: it ends before a year that stands 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,7 +187,16 @@ def _spec(headline: Headline, measure: Measure, size: Size, *, legend: bool) -> 
             "mark": {"type": "point", "filled": True, "fill": "white", "size": 46, "strokeWidth": 1.5, "opacity": 1},
             "encoding": {"x": x, "y": y, "stroke": {**colour, "legend": None}, "shape": {**shape, "legend": None}},
         },
-        *_end_labels(headline, measure, size, x, (low, high)),
+        {
+            "data": {"values": list(_end_labels(headline, measure, size, (low, high)))},
+            "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": size.letters, "fontWeight": "bold"},
+            "encoding": {
+                "x": x,
+                "y": {**y, "field": "at"},
+                "text": {"field": "label"},
+                "color": {**colour, "legend": None},
+            },
+        },
     ]
     title: Spec = {"text": measure.indicator.label, "anchor": "start", "offset": 8, "limit": size.width + 80}
     return {
@@ -246,34 +256,20 @@ def _domain(values: Sequence[float]) -> tuple[float, float]:
     return low - room if low < 0 else low, high + room
 
 
-def _end_labels(
-    headline: Headline, measure: Measure, size: Size, x: Spec, domain: tuple[float, float]
-) -> Iterator[Spec]:
-    """The last figure of each series that stands out, written beside it, pushed apart where they would touch."""
+def _end_labels(headline: Headline, measure: Measure, size: Size, domain: tuple[float, float]) -> Iterator[Spec]:
+    """The last figure of each series that stands out, to stand beside it, pushed apart where they would touch."""
     ends: dict[str, tuple[str, float]] = {}
     for name in headline.series[: headline.highlighted]:
         for period, value, _ in segments(headline, measure, name):
             ends[name] = period, value
     last = max((headline.periods.index(period) for period, _ in ends.values()), default=0)
     low, high = domain
-    taken = -1000.0
+    apart = _LINE_HEIGHT * size.letters * (high - low) / size.height
+    at = math.inf
     for name, (period, value) in sorted(ends.items(), key=lambda end: -end[1][1]):
-        if headline.periods.index(period) != last:
-            continue
-        wanted = (high - value) / (high - low) * size.height
-        taken = max(wanted, taken + _LINE_HEIGHT * size.letters)
-        yield {
-            "data": {"values": [{"period": period, "label": figure(value, measure.indicator)}]},
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "dx": 7,
-                "fontSize": size.letters,
-                "color": COLOURS[headline.series.index(name)],
-                "fontWeight": "bold",
-            },
-            "encoding": {"x": x, "y": {"value": taken}, "text": {"field": "label"}},
-        }
+        if headline.periods.index(period) == last:
+            at = min(value, at - apart)
+            yield {"period": period, "series": name, "label": figure(value, measure.indicator), "at": at}
 
 
 def table(headline: Headline, measure: Measure) -> list[tuple[str, list[tuple[str, str]]]]:
