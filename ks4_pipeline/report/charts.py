@@ -47,6 +47,11 @@ PANEL = Size(300, 220, 12)
 WIDE = Size(640, 340, 13)
 
 
+def make_ready() -> None:
+    """Start what draws, which takes as long as drawing twenty charts."""
+    vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "point", "encoding": {}})
+
+
 def svg(headline: Headline, measure: Measure, name: str) -> Markup:
     """A measure's chart as inline SVG with a title and a description that are read out.
 

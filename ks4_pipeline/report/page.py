@@ -54,6 +54,11 @@ class _Share:
     depth: float
 
 
+def make_ready() -> None:
+    """Do now what the first page would wait for."""
+    _template()
+
+
 def html(report: Report, made_at: datetime) -> str:
     """The page."""
     template, style = _template()

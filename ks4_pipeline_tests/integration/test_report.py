@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.pipeline import Pipeline
-from ks4_pipeline.report.making import make_all, summary_of
+from ks4_pipeline.report.making import Reports, summary_of
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_ks4
 from ks4_pipeline.settings import DataSet
@@ -95,7 +95,7 @@ class World:
     def __init__(self, pipeline: Pipeline, data_set: DataSet) -> None:
         self.pipeline = pipeline
         self.data_set = data_set
-        made = make_all(pipeline, {data_set.name: pipeline.in_force()[data_set.name]})
+        made = Reports.of(pipeline).make_all({data_set.name: pipeline.in_force()[data_set.name]})
         assert [attempt.problem for attempt in made] == [""] * len(made)
         self.pages = {str(attempt.version): attempt.path for attempt in made}
 
@@ -294,7 +294,7 @@ def test_what_the_catalogue_notes_breaks_lines_and_is_listed(demo: World, tmp_pa
             "'Counted <otherwise>.' AS text, 'a test' AS source"
         )
     try:
-        (made,) = make_all(demo.pipeline, {FOLDER: [VersionNumber(2, 0)]})
+        (made,) = Reports.of(demo.pipeline).make_all({FOLDER: [VersionNumber(2, 0)]})
         page = made.path.read_text(encoding="utf-8")
         assert page.count("Counted &lt;otherwise&gt;.") == 2
         # Once where the lines break and once before one compares, though it is about fourteen indicators.
@@ -305,7 +305,7 @@ def test_what_the_catalogue_notes_breaks_lines_and_is_listed(demo: World, tmp_pa
     finally:
         with demo.pipeline.warehouse.rewrite() as connection:
             connection.execute("DELETE FROM catalogue.notes WHERE source = 'a test'")
-        make_all(demo.pipeline, {FOLDER: [VersionNumber(2, 0)]})
+        Reports.of(demo.pipeline).make_all({FOLDER: [VersionNumber(2, 0)]})
 
 
 def test_where_rows_cannot_be_told_apart_no_headline_is_made_up(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_version_that_gets_in_between_changes_the_report_of_the_one_behind_it(
                 version = VersionNumber.parse(number)
                 pipeline.observe(data_set, pipeline.land(client, data_set, version))
                 pipeline.publish(data_set, [version])
-                made = make_all(pipeline, {data_set.name: [version]})
+                made = Reports.of(pipeline).make_all({data_set.name: [version]})
     assert [str(attempt.version) for attempt in made] == ["1.0.1", "1.1"]
     assert "from 20 to 30" in summary_of(made[-1].path).lead
 
