@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +164,7 @@ def _spec(headline: Headline, measure: Measure, size: Size, *, legend: bool) -> 
             "encoding": {"x": x},
         },
         {
-            "transform": [{"filter": f"!{front_rows}"}],
+            "transform": [{"filter": f"!{front_rows} && datum.joined"}],
             "mark": {"type": "line", "color": _CONTEXT, "strokeWidth": 1},
             "encoding": {"x": x, "y": y, "detail": detail},
         },
@@ -178,7 +179,7 @@ def _spec(headline: Headline, measure: Measure, size: Size, *, legend: bool) -> 
             "encoding": {"x": x, "y": {**y, "field": "lower"}, "y2": {"field": "upper"}, "color": colour},
         },
         {
-            "transform": [{"filter": front_rows}],
+            "transform": [{"filter": f"{front_rows} && datum.joined"}],
             "mark": {"type": "line", "strokeWidth": 2},
             "encoding": {"x": x, "y": y, "detail": detail, "color": colour},
         },
@@ -238,7 +239,9 @@ def _upright(labels: Sequence[str], size: Size) -> bool:
 
 def _rows(headline: Headline, measure: Measure, name: str) -> Iterator[Spec]:
     front = name in headline.series[: headline.highlighted]
-    for period, value, line in segments(headline, measure, name):
+    drawn = list(segments(headline, measure, name))
+    points_of = Counter(line for *_, line in drawn)
+    for period, value, line in drawn:
         point = headline.points[measure.indicator.column, name, period]
         yield {
             "period": period,
@@ -247,6 +250,7 @@ def _rows(headline: Headline, measure: Measure, name: str) -> Iterator[Spec]:
             "lower": point.lower,
             "upper": point.upper,
             "line": line,
+            "joined": points_of[line] > 1,  # drawing lines of one point takes longer than all else
             "front": front,
             "alone": period in measure.breaks,
         }
