@@ -58,6 +58,7 @@ class Pipeline:
         self.warehouse = WarehouseFile(settings.warehouse)
         self._connect = connect or partial(EesClient, limits=settings.limits)
         self._clock = clock
+        self._in_force: tuple[tuple[int, ...] | None, dict[str, dict[VersionNumber, InForce]]] = None, {}
 
     def client(self) -> EesClient:
         """A new client of the configured API; the caller closes it."""
@@ -281,8 +282,11 @@ class Pipeline:
         return finished.observations
 
     def in_force(self) -> dict[str, dict[VersionNumber, InForce]]:
-        """By data set, the versions with a table in the published warehouse."""
-        return loaded_versions(self.warehouse)
+        """By data set, the versions with a table in the published warehouse; each edition is asked once."""
+        edition = self.warehouse.edition()
+        if edition != self._in_force[0]:
+            self._in_force = edition, loaded_versions(self.warehouse)
+        return self._in_force[1]
 
     def refusals(self, data_set: DataSet) -> dict[VersionNumber, Refusal]:
         """The versions whose last attempt was refused, with the reason."""

@@ -49,6 +49,7 @@ from ks4_pipeline.warehouse.schema import (
     MARKER_COUNTS,
     OF_A_VERSION,
     TIME_PERIODS,
+    UNLISTED,
     VERSIONS,
     Row,
     insert,
@@ -56,8 +57,6 @@ from ks4_pipeline.warehouse.schema import (
 from ks4_pipeline.warehouse.sql import identifier
 from ks4_pipeline.warehouse.tables import sql_type
 
-UNLISTED = "Unlisted"
-"""Status of a version that is loaded and that the publisher no longer lists."""
 LISTED = ("status", "published", "withdrawn", "notes", "release", "release_slug", "file_id")
 """The columns of a version that follow the publisher's list."""
 

@@ -62,6 +62,14 @@ class WarehouseFile:
         """Whether anything has been published."""
         return self.path.is_file()
 
+    def edition(self) -> tuple[int, ...] | None:
+        """What tells the published edition from all others, since none is ever changed; None: there is none."""
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A short read-only connection to what is published now; close it (leave the block) before long work.

@@ -15,12 +15,11 @@ from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.quality import CheckResult, Example, Family, Severity
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.catalogue import UNLISTED
 from ks4_pipeline.warehouse.comparison import CLASSES, Comparison, compare
 from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
 from ks4_pipeline.warehouse.revisions import TABLE, names_of
-from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS, DATA_SETS, VERSIONS
+from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS, DATA_SETS, UNLISTED, VERSIONS
 from ks4_pipeline.warehouse.sql import literal, qualified
 
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import duckdb
-import polars as pl
 
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.notes import KINDS
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
+if TYPE_CHECKING:
+    import polars as pl
+
 SCHEMA = "catalogue"
-_TYPES: dict[str, pl.DataType] = {
-    "VARCHAR": pl.String(),
-    "BIGINT": pl.Int64(),
-    "INTEGER": pl.Int32(),
-    "DOUBLE": pl.Float64(),
-    "BOOLEAN": pl.Boolean(),
-    "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
-    "JSON": pl.String(),
-}
+UNLISTED = "Unlisted"
+"""Status of a version that is loaded and that the publisher no longer lists."""
 _INSERTED = "ks4_inserted"
 
 Row = Mapping[str, object]
@@ -330,7 +326,18 @@ def insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Iterable[R
 
     As one Arrow stream, since row-by-row inserts take a millisecond each and a data set may have 60,000 places.
     """
-    schema = {name: _TYPES[kind] for name, (kind, _) in table.columns.items()}
+    import polars as pl  # noqa: PLC0415 - who only reads a warehouse need not wait for it
+
+    types: dict[str, pl.DataType] = {
+        "VARCHAR": pl.String(),
+        "BIGINT": pl.Int64(),
+        "INTEGER": pl.Int32(),
+        "DOUBLE": pl.Float64(),
+        "BOOLEAN": pl.Boolean(),
+        "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
+        "JSON": pl.String(),
+    }
+    schema = {name: types[kind] for name, (kind, _) in table.columns.items()}
     frame = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema, orient="row")
     if frame.is_empty():
         return

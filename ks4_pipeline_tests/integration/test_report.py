@@ -3,9 +3,12 @@ warehouse, and the pages in a real browser."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -18,9 +21,10 @@ from playwright.sync_api import Browser
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.report import reading
+from ks4_pipeline.report.beside import ReportsBeside
 from ks4_pipeline.report.content import Gap
 from ks4_pipeline.report.headline import LIMITS
-from ks4_pipeline.report.making import make_all, summary_of
+from ks4_pipeline.report.making import Reports, summary_of
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_ks4
 from ks4_pipeline.settings import DataSet
@@ -98,7 +102,7 @@ class World:
     def __init__(self, pipeline: Pipeline, data_set: DataSet) -> None:
         self.pipeline = pipeline
         self.data_set = data_set
-        made = make_all(pipeline, {data_set.name: pipeline.in_force()[data_set.name]})
+        made = Reports.of(pipeline).make_all({data_set.name: pipeline.in_force()[data_set.name]})
         assert [attempt.problem for attempt in made] == [""] * len(made)
         self.pages = {str(attempt.version): attempt.path for attempt in made}
 
@@ -366,7 +370,7 @@ def test_what_the_catalogue_notes_breaks_lines_and_is_listed(demo: World, tmp_pa
             "'Counted <otherwise>.' AS text, 'a test' AS source"
         )
     try:
-        (made,) = make_all(demo.pipeline, {FOLDER: [VersionNumber(2, 0)]})
+        (made,) = Reports.of(demo.pipeline).make_all({FOLDER: [VersionNumber(2, 0)]})
         page = made.path.read_text(encoding="utf-8")
         assert page.count("Counted &lt;otherwise&gt;.") == 2
         # Once where the lines break and once before one compares, though it is about fourteen indicators.
@@ -377,7 +381,7 @@ def test_what_the_catalogue_notes_breaks_lines_and_is_listed(demo: World, tmp_pa
     finally:
         with demo.pipeline.warehouse.rewrite() as connection:
             connection.execute("DELETE FROM catalogue.notes WHERE source = 'a test'")
-        make_all(demo.pipeline, {FOLDER: [VersionNumber(2, 0)]})
+        Reports.of(demo.pipeline).make_all({FOLDER: [VersionNumber(2, 0)]})
 
 
 def test_where_rows_cannot_be_told_apart_no_headline_is_made_up(tmp_path: Path) -> None:
@@ -408,7 +412,7 @@ def test_a_version_that_gets_in_between_changes_the_report_of_the_one_behind_it(
                 version = VersionNumber.parse(number)
                 pipeline.observe(data_set, pipeline.land(client, data_set, version))
                 pipeline.publish(data_set, [version])
-                made = make_all(pipeline, {data_set.name: [version]})
+                made = Reports.of(pipeline).make_all({data_set.name: [version]})
     assert [str(attempt.version) for attempt in made] == ["1.0.1", "1.1"]
     assert "from 20 to 30" in summary_of(made[-1].path).lead
 
@@ -442,8 +446,9 @@ def test_the_command_line_loads_with_reports_and_without_them(tmp_path: Path, mo
 
         def ks4(*arguments: str) -> subprocess.CompletedProcess[str]:
             program = (
-                "import sys; from ks4_pipeline.cli import main\ntry: main()\n"
-                "finally: print('drawn' if 'vl_convert' in sys.modules else 'plain', file=sys.stderr)"
+                "import sys; from ks4_pipeline.cli import main; seen = set()\n"
+                "sys.addaudithook(lambda event, _: seen.add(event))\ntry: main()\n"
+                "finally: print('beside' if 'subprocess.Popen' in seen else 'alone', file=sys.stderr)"
             )
             return subprocess.run(
                 [sys.executable, "-c", program, *arguments],
@@ -469,8 +474,69 @@ def test_the_command_line_loads_with_reports_and_without_them(tmp_path: Path, mo
     assert made.returncode == elsewhere.returncode == 0
     assert summary_of(path.with_name("1.0.html")).lead.startswith("Version 1.0 is the first version we hold")
     assert summary_of(tmp_path / "page.html") == summary_of(path)
-    assert loaded.stderr.endswith("drawn\n")
-    assert again.stderr.endswith("plain\n")
+    assert loaded.stderr.endswith("beside\n")
+    assert again.stderr.endswith("alone\n")
+
+
+def children(of: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if status(path)[1:2] == [str(of)]]
+
+
+def status(process: Path) -> list[str]:
+    """State and parent of a process, and more; nothing when it is gone."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def wait_for_the_end_of(pid: int) -> None:
+    deadline = time.monotonic() + 30
+    while status(Path(f"/proc/{pid}"))[:1] not in ([], ["Z"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_makes_reports_may_die_and_the_load_is_told(demo: World, tmp_path: Path) -> None:
+    warehouse = demo.pipeline.settings.warehouse
+    with ReportsBeside(warehouse, tmp_path) as reports:
+        reports.order({FOLDER: [VersionNumber(1, 0)]})
+        (made,) = [attempt for attempt in reports.collect() if attempt.version == VersionNumber(1, 0)]
+        assert (made.problem, made.path) == ("", tmp_path / FOLDER / "1.0.html")
+        (beside,) = children(os.getpid())
+        os.kill(beside, signal.SIGKILL)
+        wait_for_the_end_of(beside)
+        for number in ("1.1", "2.0"):
+            reports.order({FOLDER: [VersionNumber.parse(number)]})
+        assert [(str(attempt.version), attempt.problem) for attempt in reports.collect()] == [
+            ("1.1", "what makes them ended with exit code -9"),
+            ("2.0", "what makes them ended with exit code -9"),
+        ]
+
+
+def test_what_makes_reports_outlives_nobody(demo: World, tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from ks4_pipeline.report.beside import ReportsBeside\n"
+        "ReportsBeside(*map(Path, sys.argv[1:])).start(); print('started', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(demo.pipeline.settings.warehouse), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as loading:
+        assert loading.stdout
+        assert loading.stdout.readline() == b"started\n"
+        (beside,) = children(loading.pid)
+        loading.kill()
+    wait_for_the_end_of(beside)
+
+
+def test_a_report_that_has_no_warehouse_is_a_problem_and_no_end(tmp_path: Path) -> None:
+    (tmp_path / "warehouse.duckdb").write_text("nothing that can be opened")
+    with ReportsBeside(tmp_path / "warehouse.duckdb", tmp_path / "reports") as reports:
+        for _ in range(2):
+            reports.order({"small": [VersionNumber(1, 0)]})
+            (made,) = reports.collect()
+            assert (made.data_set, str(made.version)) == ("small", "1.0")
+            assert made.problem.startswith("WarehouseError: ")
 
 
 # --- the pages in a browser -------------------------------------------------------------------------------------------
