@@ -6,7 +6,7 @@ Each takes what the last one left on disk and may be run again. The command line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -280,7 +280,7 @@ class Pipeline:
         self.publish(data_set, [version])
         return finished.observations
 
-    def in_force(self) -> dict[str, dict[VersionNumber, InForce]]:
+    def in_force(self) -> Mapping[str, Mapping[VersionNumber, InForce]]:
         """By data set, the versions with a table in the published warehouse."""
         return loaded_versions(self.warehouse)
 
