@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,7 +150,7 @@ class _Published:
     """The published warehouse as it was when we began, under a name of our own."""
 
     file: WarehouseFile
-    ids: dict[str, str]
+    ids: Mapping[str, str]
     loaded: dict[str, set[VersionNumber]]
     kept: Kept
 
@@ -174,7 +174,7 @@ class _Verification:
         self._published_path = pipeline.warehouse.path
         self._catalogue_compared = False
         self._doubted: set[Path] = set()
-        self._ids: dict[str, str] = {}
+        self._ids: Mapping[str, str] = {}
 
     def open(self, room: Path) -> _Published | None:
         """The published warehouse, which stays the same while others publish; None when it cannot be read."""

@@ -160,7 +160,8 @@ def _add(
     )
     for found in made:
         _audit(connection, data_set.name, found, is_announced=follows.get(found.new) == found.old)
-    notes.replace(connection, data_set.name, columns, addition.notes)
+    compared = {found.new for found in made}
+    notes.replace(connection, data_set.name, columns, addition.notes, compared=compared)
     if "latest" in chosen:
         not_comparable = notes.not_comparable(connection, data_set.name, columns, chosen["latest"])
         long.create_view(connection, data_set.name, chosen["latest"], not_comparable)
