@@ -69,9 +69,7 @@ def _scores_in_range(has: Has) -> list[Case]:
 
 def _counts_are_whole(has: Has) -> list[Case]:
     return [
-        Case(f"{name} < 0 OR {name} <> floor({name})", (name,), of_figures=True)
-        for name in COUNTS
-        if has.all_of(name)
+        Case(f"{name} < 0 OR {name} <> floor({name})", (name,), of_figures=True) for name in COUNTS if has.all_of(name)
     ]
 
 

@@ -37,7 +37,6 @@ STANDARD_NAMES = MappingProxyType({name: name for name in _EARLIER} | {old: name
 """A column's name in lower case, and the standard name of the measure it holds."""
 
 
-
 def measures_of(columns: Columns) -> Mapping[str, Column]:
     """The measures of a version by their standard names; a name that another column bears is not given away."""
     taken = {column.name.lower(): column for column in columns.observations}
