@@ -124,7 +124,7 @@ class Relations:
             else:
                 somewhere.setdefault(case.where, []).append(case)
         for where, together in somewhere.items():
-            counts = _comma(["count(*)", *(f"count_if({case.fails})" for case in together)])
+            counts = _comma(["count(*)", *(f"count(*) FILTER (WHERE {case.fails})" for case in together)])
             looked_at, *found = self._ask_all(f"SELECT {counts} FROM {_JUDGED} WHERE {where}")
             counted.update((case, Counted(broken, looked_at)) for case, broken in zip(together, found, strict=True))
         return counted | figures.count(self._version, of_figures)
