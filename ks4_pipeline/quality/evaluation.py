@@ -6,16 +6,17 @@ warning with DuckDB's words: a rule that never runs must not pass for one that h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import duckdb
+import polars as pl
 
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality.relations import Relations, as_text, sealed
 from ks4_pipeline.quality.results import CheckResult, Example, Family, Severity
-from ks4_pipeline.quality.rules import TOLERATED_CELLS, Case, Rule
+from ks4_pipeline.quality.rules import TOLERATED_CELLS, Case, Counted, Rule
 
 _SHOWN_PER_CASE = 3
 _TOLD = 12
@@ -35,13 +36,13 @@ def evaluate(version: Observations, previous: Observations | None, rules: Sequen
         rules: what must hold.
 
     Raises:
-        EvaluationError: when DuckDB cannot do it, for want of memory or disk.
+        EvaluationError: when it cannot be done, for want of memory or disk.
     """
     files = [observations.parquet for observations in (version, previous) if observations]
     try:
         with sealed(*files) as connection:
             return tuple(_evaluate(Relations(connection, version, previous), rules, has_previous=previous is not None))
-    except duckdb.Error as error:
+    except (duckdb.Error, pl.exceptions.PolarsError, OSError) as error:
         raise EvaluationError(f"{version.parquet} could not be held to the rules: {error}") from error
 
 
@@ -49,11 +50,10 @@ def _evaluate(relations: Relations, rules: Sequence[Rule], *, has_previous: bool
     relations.make()
     asked = [rule for rule in rules if has_previous or not rule.needs_previous]
     cases = {rule.name: rule.cases(relations.has) for rule in asked if rule.cases and rule.family is not Family.OWN}
-    broken = iter(relations.broken([case for found in cases.values() for case in found]))
-    counted = {name: [(case, next(broken)) for case in found] for name, found in cases.items()}
+    counted = relations.count(case for found in cases.values() for case in found)
     for rule in asked:
         try:
-            result = _of_rule(relations, rule, counted.get(rule.name))
+            result = _of_rule(relations, rule, counted)
         except duckdb.Error as error:
             if rule.family is not Family.OWN:
                 raise
@@ -63,33 +63,32 @@ def _evaluate(relations: Relations, rules: Sequence[Rule], *, has_previous: bool
             yield result
 
 
-def _of_rule(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, int]] | None) -> CheckResult | None:
-    """The result of a rule, or None when it does not apply; ``counted``: what was counted of its cases already."""
+def _of_rule(relations: Relations, rule: Rule, counted: Mapping[Case, Counted]) -> CheckResult | None:
+    """The result of a rule, or None when it does not apply; ``counted``: what was counted of cases already."""
     if rule.cases:
-        if counted is None:
-            cases = rule.cases(relations.has)
-            counted = list(zip(cases, relations.broken(cases), strict=True))
-        return _of_cases(relations, rule, counted) if counted else None
+        cases = rule.cases(relations.has)
+        if not counted.keys() >= set(cases):
+            counted = relations.count(cases)
+        return _of_cases(relations, rule, [(case, counted[case]) for case in cases]) if cases else None
     return _of_findings(relations, rule, rule.findings) if rule.findings and rule.applies(relations.has) else None
 
 
-def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, int]]) -> CheckResult:
-    failing = [(case, broken) for case, broken in counted if broken]
+def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, Counted]]) -> CheckResult:
+    failing = [(case, found) for case, found in counted if found.broken]
     if not failing:
         return _held(rule)
     parts: list[str] = []
     examples: list[Example] = []
     too_many = rule.tolerated is None
-    for case, broken in failing:
+    for case, found in failing:
         of_all = ""
         if rule.tolerated is not None:
-            looked_at = relations.looked_at(case)
-            too_many |= broken > max(TOLERATED_CELLS, rule.tolerated * looked_at)
-            of_all = f" of {looked_at:,}"
+            too_many |= found.broken > max(TOLERATED_CELLS, rule.tolerated * found.looked_at)
+            of_all = f" of {found.looked_at:,}"
         if case.shows:
-            parts.append(f"{case.name}: {broken:,}{of_all}")
+            parts.append(f"{case.name}: {found.broken:,}{of_all}")
         examples += relations.first(case, _SHOWN_PER_CASE)
-    affected = sum(broken for _, broken in failing)
+    affected = sum(found.broken for _, found in failing)
     detail = f"{_said(rule, affected, parts)}. First: {'; '.join(map(str, examples[:_SHOWN_PER_CASE]))}."
     severity = rule.severity if too_many else Severity.WARN
     return _broken(rule, affected, detail, examples[: rule.shown], severity)

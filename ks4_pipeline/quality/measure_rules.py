@@ -23,9 +23,8 @@ from ks4_pipeline.quality.measures import (
     SUCCESSES,
     WITHOUT_PROGRESS8,
 )
-from ks4_pipeline.quality.relations import ROUNDED
 from ks4_pipeline.quality.results import Family, Severity
-from ks4_pipeline.quality.rules import Case, Has, Rule
+from ks4_pipeline.quality.rules import ROUNDED, Case, Has, Rule
 from ks4_pipeline.warehouse.sql import identifier, literal
 
 _DEFINITION = "definition of the measure (DfE, Key Stage 4 performance measures)"
@@ -46,7 +45,7 @@ _RANGES = (
 _PERCENT = 100
 _SLACK = 1e-6
 """For what binary fractions lack, far less than a unit of any product."""
-_ROUNDS_TO_ZERO = "('low', 'k', '~')"
+_ROUNDS_TO_ZERO = ("low", "k", "~")
 _NO_NUMBER = "('c', 'x', 'z', 'u', ':')"
 
 
@@ -69,13 +68,15 @@ def _scores_in_range(has: Has) -> list[Case]:
 
 
 def _counts_are_whole(has: Has) -> list[Case]:
-    return [Case(f"{name} < 0 OR {name} <> floor({name})", (name,)) for name in COUNTS if has.all_of(name)]
+    return [
+        Case(f"{name} < 0 OR {name} <> floor({name})", (name,), of_figures=True) for name in COUNTS if has.all_of(name)
+    ]
 
 
 def _ordered(has: Has, chains: Iterable[Sequence[str]]) -> list[Case]:
     """Neighbours in a chain must not fall; a chain's columns that the version lacks are stepped over."""
     return [
-        Case(f"{low} > {high}", (low, high))
+        Case(f"{low} > {high}", (low, high), of_figures=True)
         for chain in chains
         for low, high in pairwise([name for name in chain if has.all_of(name)])
     ]
@@ -103,7 +104,7 @@ def _agrees(total: str, pupils: str, result: str, places: int, *, percent: bool 
     fails = f"{too_small.format(printed)} OR {too_great.format(printed)}"
     if not percent:
         fails += f" OR {result} * {total} < 0"
-    return Case(fails, (total, pupils, result), f"{asked} AND {result} IS NOT NULL")
+    return Case(fails, (total, pupils, result), f"{asked} AND {result} IS NOT NULL", of_figures=True)
 
 
 def _averages(has: Has) -> list[Case]:
@@ -130,8 +131,16 @@ def _rounds_to_zero(has: Has) -> list[Case]:
     for total, pupils, result, places, percent in quotients:
         if has.all_of(total, pupils, result):
             too_small, _, asked = _quotient(total, pupils, places, percent=percent)
-            where = f"{result}_flag IN {_ROUNDS_TO_ZERO} AND {asked}"
-            cases.append(Case(f"{too_small.format(0)} OR {total} = 0", (total, pupils, result), where))
+            marked = " OR ".join(f"{result}_flag = {literal(marker)}" for marker in _ROUNDS_TO_ZERO)
+            cases.append(
+                Case(
+                    f"{too_small.format(0)} OR {total} = 0",
+                    (total, pupils, result),
+                    f"({marked}) AND {asked}",
+                    of_figures=True,
+                    only_with=(result, _ROUNDS_TO_ZERO),
+                )
+            )
     return cases
 
 
@@ -139,17 +148,28 @@ def _multiples_of_ten(has: Has) -> list[Case]:
     if not {"social_care_group", "geographic_level"} <= has.descriptive:  # other publications do not round
         return []
     where = "geographic_level IN ('National', 'Regional')"
-    return [Case(f"floor({name} / 10) * 10 <> {name}", (name,), where) for name in COUNTS if has.all_of(name)]
+    # Times 0.1: polars makes a division by a number into one anyway; both are right of whole numbers below 2^53.
+    return [
+        Case(f"floor({name} * 0.1) * 10 <> {name}", (name,), where, of_figures=True)
+        for name in COUNTS
+        if has.all_of(name)
+    ]
 
 
-def _where_pupils(has: Has, condition: str, fails: str, names: Sequence[str]) -> list[Case]:
+def _where_pupils(
+    has: Has, condition: str, fails: str, names: Sequence[str], *, of_figures: bool = False
+) -> list[Case]:
     """Cells that do not go with what stands for the number of pupils; ``{}`` in ``fails`` is the cell's column."""
-    return [Case(fails.format(name), (PUPILS, name), condition) for name in names if has.all_of(PUPILS, name)]
+    return [
+        Case(fails.format(name), (PUPILS, name), condition, of_figures=of_figures)
+        for name in names
+        if has.all_of(PUPILS, name)
+    ]
 
 
 def _nobody_scores(has: Has) -> list[Case]:
-    cases = _where_pupils(has, f"{PUPILS} = 0", "{} IS NOT NULL", SCORES)
-    return cases + _where_pupils(has, f"{PUPILS} = 0", "{} > 0", [PROGRESS8_PUPILS])
+    cases = _where_pupils(has, f"{PUPILS} = 0", "{} IS NOT NULL", SCORES, of_figures=True)
+    return cases + _where_pupils(has, f"{PUPILS} = 0", "{} > 0", [PROGRESS8_PUPILS], of_figures=True)
 
 
 def _hidden_with_pupils(has: Has) -> list[Case]:
@@ -188,7 +208,7 @@ def _progress8_together(has: Has) -> list[Case]:
 
 def _progress8_absent(has: Has) -> list[Case]:
     where = f"time_period IN ({', '.join(map(literal, WITHOUT_PROGRESS8))})"
-    return [Case(f"{name} IS NOT NULL", (name,), where) for name in PROGRESS8 if has.all_of(name)]
+    return [Case(f"{name}_flag IS NULL", (name,), where) for name in PROGRESS8 if has.all_of(name)]
 
 
 MEASURE_RULES: tuple[Rule, ...] = (

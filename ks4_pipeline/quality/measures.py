@@ -6,7 +6,10 @@ notes §3.1 and §3.6.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
+
+from ks4_pipeline.columns import FLAG_SUFFIX, Column, Columns
 
 _EARLIER = {
     "pupil_count": "t_pupils",
@@ -32,6 +35,22 @@ _EARLIER = {
 }
 STANDARD_NAMES = MappingProxyType({name: name for name in _EARLIER} | {old: name for name, old in _EARLIER.items()})
 """A column's name in lower case, and the standard name of the measure it holds."""
+
+
+def measures_of(columns: Columns) -> Mapping[str, Column]:
+    """The measures of a version by their standard names; a name that another column bears is not given away."""
+    taken = {column.name.lower(): column for column in columns.observations}
+    found = {}
+    for column in columns.numeric:
+        standard = STANDARD_NAMES.get(column.name.lower())
+        if standard and {standard, standard + FLAG_SUFFIX}.isdisjoint(taken.keys() - _own_names(column)):
+            found[standard] = column
+    return found
+
+
+def _own_names(column: Column) -> set[str]:
+    return {column.name.lower(), column.flag.lower()}
+
 
 PUPILS = "pupil_count"
 SUCCESSES = ("engmath_95", "engmath_94", "ebacc_entering", "ebacc_95", "ebacc_94")

@@ -35,21 +35,21 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from ks4_pipeline.census import PeriodCounts
-from ks4_pipeline.columns import TOTALS, Column, Columns, Role
+from ks4_pipeline.columns import FLAG_SUFFIX, TOTALS, Column, Columns, Role
 from ks4_pipeline.ees.models import Indicator
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, GeographicLevel, TimeCategory
 from ks4_pipeline.identity import StoredColumn, unify
 from ks4_pipeline.observations import Observations
-from ks4_pipeline.quality.measures import STANDARD_NAMES, STATUS
+from ks4_pipeline.quality import figures
+from ks4_pipeline.quality.measures import STATUS, measures_of
 from ks4_pipeline.quality.results import Example
-from ks4_pipeline.quality.rules import Case, Has
+from ks4_pipeline.quality.rules import EVERY_ROW, EXACT_LEVEL, ROUNDED, Case, Counted, Has
 from ks4_pipeline.versions import Bump
 from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
 
 MEMORY_LIMIT = "400MB"
-ROUNDED = '"is rounded"'
-"""Of a row, for cases: 1 where its counts are taken as rounded to the nearest 10, 0 where they are exact."""
-_JUDGED = f"(SELECT *, CASE WHEN geographic_level = 'Local authority' THEN 0 ELSE 1 END AS {ROUNDED} FROM observations)"
+_IS_ROUNDED = f"CASE WHEN geographic_level = {literal(EXACT_LEVEL)} THEN 0 ELSE 1 END"
+_JUDGED = f"(SELECT *, {_IS_ROUNDED} AS {ROUNDED} FROM observations)"
 _ALWAYS = ("time_period", "time_identifier", "geographic_level")
 _SIX_DIGITS = {
     TimeCategory.TERM,
@@ -82,6 +82,7 @@ class Relations:
         self.connection = connection
         self.columns = version.columns
         self.has = _has(version.columns)
+        self._measures = measures_of(version.columns)
         self._version = version
         self._previous = previous
         connection.execute(_MACROS)
@@ -103,25 +104,31 @@ class Relations:
         self._list_totals()
         self._list_repeated()
 
-    def broken(self, cases: Sequence[Case]) -> list[int]:
-        """In how many rows each case is broken, in one pass.
+    def count(self, cases: Iterable[Case]) -> dict[Case, Counted]:
+        """In how many rows each case is broken, and in how many there is something to look at.
 
-        Nearly all rows break nothing, so they are asked with as little as possible whether they break anything at all.
+        Cases of figures in one pass over all of them. Others are asked where there is something to look at, or else
+        each alone: DuckDB then decodes nothing but the rows, or not even those, that the Parquet file's least and
+        greatest values leave in question.
         """
-        together: dict[str, list[str]] = {}
-        for case in cases:
-            together.setdefault(case.where, []).append(f"({case.fails})")
-        if not together:
-            return []
-        anything = " OR ".join(f"(({where}) AND ({' OR '.join(fails)}))" for where, fails in together.items())
-        counts = _comma(f"count_if({case.broken})" for case in cases)
-        return list(self.connection.execute(f"SELECT {counts} FROM {_JUDGED} WHERE {anything}").fetchone() or ())
-
-    def looked_at(self, case: Case) -> int:
-        """In how many rows there is something to look at."""
-        query = f"SELECT count_if({case.where}) FROM {_JUDGED}"
-        (count,) = self.connection.execute(query).fetchone() or (0,)
-        return int(count)
+        counted: dict[Case, Counted] = {}
+        of_figures: list[Case] = []
+        somewhere: dict[str, list[Case]] = {}
+        for case in dict.fromkeys(cases):
+            if not self._is_possible(case):
+                counted[case] = Counted(0, 0)
+            elif case.of_figures:
+                of_figures.append(case)
+            elif case.where == EVERY_ROW:
+                (broken,) = self._ask_all(f"SELECT count(*) FROM {_JUDGED} WHERE {case.fails}")
+                counted[case] = Counted(broken, self._version.facts.rows)
+            else:
+                somewhere.setdefault(case.where, []).append(case)
+        for where, together in somewhere.items():
+            counts = _comma(["count(*)", *(f"count(*) FILTER (WHERE {case.fails})" for case in together)])
+            looked_at, *found = self._ask_all(f"SELECT {counts} FROM {_JUDGED} WHERE {where}")
+            counted.update((case, Counted(broken, looked_at)) for case, broken in zip(together, found, strict=True))
+        return counted | figures.count(self._version, of_figures)
 
     def first(self, case: Case, limit: int) -> list[Example]:
         """The first rows in which a case is broken, in the order of the file."""
@@ -139,6 +146,16 @@ class Relations:
             }
             examples.append(Example(key, values))
         return examples
+
+    def _is_possible(self, case: Case) -> bool:
+        """Whether the version has what the case is about anywhere, as far as its facts tell."""
+        if case.only_with is None:
+            return True
+        measure, markers = case.only_with
+        return not self._version.markers[self._measures[measure].name].keys().isdisjoint(markers)
+
+    def _ask_all(self, query: str) -> tuple[int, ...]:
+        return self.connection.execute(query).fetchone() or ()
 
     def _count(self) -> None:
         """``cube``: the one pass over everything, and what is read off it."""
@@ -327,15 +344,16 @@ def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _has(columns: Columns) -> Has:
-    numeric = {column.name.lower(): column for column in columns.numeric}
-    measures = {STANDARD_NAMES[name] for name in numeric if name in STANDARD_NAMES}
+    numeric = {column.name.lower() for column in columns.numeric}
     units = (
         (column.name, column.described.unit or "")
         for column in columns.numeric
         if isinstance(column.described, Indicator)
     )
     return Has(
-        frozenset(numeric) | measures, frozenset(column.name.lower() for column in columns.descriptive), tuple(units)
+        frozenset(numeric | measures_of(columns).keys()),
+        frozenset(column.name.lower() for column in columns.descriptive),
+        tuple(units),
     )
 
 
@@ -343,11 +361,10 @@ def _select(version: Observations) -> str:
     """The observations as rules see them."""
     taken = {column.name.lower() for column in version.columns.observations}
     parts = ["*"]
-    for column in version.columns.numeric:
-        standard = STANDARD_NAMES.get(column.name.lower())
-        if standard and standard not in taken:
+    for standard, column in measures_of(version.columns).items():
+        if standard not in taken:
             parts.append(f"{identifier(column.name)} AS {standard}")
-            parts.append(f"{identifier(column.flag)} AS {standard}_flag")
+            parts.append(f"{identifier(column.flag)} AS {standard}{FLAG_SUFFIX}")
     parts += [f"CAST(NULL AS VARCHAR) AS {name}" for name in _ALWAYS if name not in taken]
     return f"SELECT {_comma(parts)} FROM {parquet(version.parquet)}"
 

@@ -11,6 +11,11 @@ from dataclasses import dataclass
 
 from ks4_pipeline.quality.results import Family, Severity
 
+ROUNDED = '"is rounded"'
+"""Of a row, for cases: 1 where its counts are taken as rounded to the nearest 10, 0 where they are exact."""
+EXACT_LEVEL = "Local authority"
+"""The geographic level whose counts are exact."""
+EVERY_ROW = "true"
 _FEW = 3
 
 
@@ -36,11 +41,17 @@ class Case:
         fails: SQL that is true where the rule is broken. Anything that is NULL breaks nothing.
         shows: the columns to show of such a row.
         where: SQL that is true where there is something to look at; cases of the same ``where`` are asked together.
+        of_figures: whether it works on the figures of nearly every row. All such cases are counted in one pass by
+            polars, so that they may only speak of measures, their flags, the level and :data:`ROUNDED`, in SQL that
+            both DuckDB and polars read: see :mod:`ks4_pipeline.quality.figures`.
+        only_with: a measure and markers: where the version has none of these, there is nothing to look at.
     """
 
     fails: str
     shows: tuple[str, ...]
-    where: str = "true"
+    where: str = EVERY_ROW
+    of_figures: bool = False
+    only_with: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +62,14 @@ class Case:
     def broken(self) -> str:
         """SQL that is true where the rule is broken, whole."""
         return f"({self.where}) AND ({self.fails})"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted of a case: the rows in which it is broken, and those in which there was something to look at."""
+
+    broken: int
+    looked_at: int
 
 
 @dataclass(frozen=True, slots=True)
