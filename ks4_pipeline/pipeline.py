@@ -6,7 +6,7 @@ Each takes what the last one left on disk and may be run again. The command line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -58,7 +58,6 @@ class Pipeline:
         self.warehouse = WarehouseFile(settings.warehouse)
         self._connect = connect or partial(EesClient, limits=settings.limits)
         self._clock = clock
-        self._in_force: tuple[tuple[int, ...] | None, dict[str, dict[VersionNumber, InForce]]] = None, {}
 
     def client(self) -> EesClient:
         """A new client of the configured API; the caller closes it."""
@@ -281,12 +280,9 @@ class Pipeline:
         self.publish(data_set, [version])
         return finished.observations
 
-    def in_force(self) -> dict[str, dict[VersionNumber, InForce]]:
-        """By data set, the versions with a table in the published warehouse; each edition is asked once."""
-        edition = self.warehouse.edition()
-        if edition != self._in_force[0]:
-            self._in_force = edition, loaded_versions(self.warehouse)
-        return self._in_force[1]
+    def in_force(self) -> Mapping[str, Mapping[VersionNumber, InForce]]:
+        """By data set, the versions with a table in the published warehouse."""
+        return loaded_versions(self.warehouse)
 
     def refusals(self, data_set: DataSet) -> dict[VersionNumber, Refusal]:
         """The versions whose last attempt was refused, with the reason."""

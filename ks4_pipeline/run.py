@@ -396,7 +396,7 @@ class _Run:
 
     def _succeed(self, data_set: DataSet, started_at: datetime, observations: Observations) -> None:
         facts = observations.facts
-        markers = sum(count for found in facts.markers.values() for count in found.values())
+        markers = sum(count for found in observations.markers.values() for count in found.values())
         self._attempts.append(
             Attempt(data_set.name, facts.version, started_at, self._pipeline.now(), Outcome.LOADED, rows=facts.rows)
         )

@@ -28,7 +28,7 @@ Columns = dict[str, tuple[str, str]]
 class Table:
     """A table of the catalogue: its name, what it is, its columns as name -> (type, comment), and its key.
 
-    The key are the columns that tell its rows apart; none are known for a log.
+    The key are the columns that tell its rows apart and are never NULL; a log has none.
     """
 
     name: str
@@ -148,6 +148,18 @@ TIME_PERIODS = Table(
     },
     key=("data_set", "version", "position"),
 )
+MARKER_COUNTS = Table(
+    "marker_counts",
+    "One row per time period, indicator and marker of each loaded version: how many cells hold it.",
+    _VERSION
+    | {
+        "time_identifier": ("VARCHAR", "As in the column time_identifier; NULL where it is empty or not there."),
+        "time_period": ("VARCHAR", "As in the column time_period; NULL where it is empty or not there."),
+        "indicator": ("VARCHAR", "The column, under its name in this version."),
+        "marker": ("VARCHAR", "What stands in its flag column; NULL: the cells that hold a figure (or text)."),
+        "cells": ("BIGINT", "How many cells; all of an indicator together are the period's rows."),
+    },
+)
 CHANGES = Table(
     "changes",
     "What the publisher says each version changed in the metadata. Changed figures are never in it: see revisions.",
@@ -256,6 +268,7 @@ TABLES = (
     FILTER_OPTIONS,
     LOCATIONS,
     TIME_PERIODS,
+    MARKER_COUNTS,
     CHANGES,
     MARKER_TABLE,
     LOADS,
@@ -263,7 +276,7 @@ TABLES = (
     COMPARISONS,
     NOTES,
 )
-OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECKS)
+OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, MARKER_COUNTS, CHANGES, CHECKS)
 """The tables whose rows describe one loaded version."""
 
 

@@ -20,14 +20,17 @@ from playwright.sync_api import Browser
 
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.pipeline import Pipeline
+from ks4_pipeline.report import reading
 from ks4_pipeline.report.beside import ReportsBeside
+from ks4_pipeline.report.content import Gap
+from ks4_pipeline.report.headline import LIMITS
 from ks4_pipeline.report.making import Reports, summary_of
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_ks4
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline_tests.chromium import IN_A_BROWSER, chromium
-from ks4_pipeline_tests.publisher import HEADER, KEY_CELLS, Edition, describe, load, pipeline_for, quoted, rows
+from ks4_pipeline_tests.publisher import HEADER, KEY_CELLS, Edition, describe, load, pipeline_for, quoted, rows, scored
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 SCRIPT = "<script>alert(1)</script>"
@@ -257,6 +260,75 @@ def test_counts_of_changes_are_those_of_the_warehouse(demo: World, version: str)
     assert len(largest) == 12
     for label, _, _, old, new, _ in largest:
         assert (label, _number(old), _number(new)) in in_warehouse
+
+
+@pytest.mark.parametrize("version", ["1.0.1", "1.1", "2.0"])
+def test_the_largest_corrections_are_those_of_most_standard_deviations(demo: World, version: str) -> None:
+    number = VersionNumber.parse(version)
+    found = reading.read(demo.pipeline.warehouse, FOLDER, number).changed
+    assert found
+    sizes = []
+    for (name,) in demo.ask(
+        f"SELECT DISTINCT indicator FROM {FOLDER}.revisions WHERE to_version = '{version}' AND class = 'revised'"
+    ):
+        if name not in LIMITS:
+            ((spread,),) = demo.ask(f"SELECT stddev_pop({name}) FROM {FOLDER}.{number.table}")
+            sizes += [
+                (abs(new - old) / (spread or 1.0), name, old, new)
+                for old, new in demo.ask(
+                    f"SELECT old_value, new_value FROM {FOLDER}.revisions "
+                    f"WHERE to_version = '{version}' AND class = 'revised' AND indicator = '{name}'"
+                )
+            ]
+    wanted = sorted(sizes, key=lambda found: (-found[0], *found[1:]))[: len(found.largest)]
+    told = [(one.indicator.column, one.old, one.new) for one in found.largest]
+    assert sorted(told) == sorted((name, old, new) for _, name, old, new in wanted)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_shares_of_missing_figures_are_those_of_the_tables(demo: World, version: str) -> None:
+    number = VersionNumber.parse(version)
+    gaps = reading.read(demo.pipeline.warehouse, FOLDER, number).gaps
+    assert gaps.indicators
+    for indicator in gaps.indicators:
+        counted = demo.ask(
+            f"SELECT time_period, count(*), count({indicator.column}_flag) FROM {FOLDER}.{number.table} GROUP BY 1"
+        )
+        assert {period: gap for (column, period), gap in gaps.now.items() if column == indicator.column} == {
+            f"{period[:4]}/{period[4:]}": Gap(cells, marked) for period, cells, marked in counted
+        }
+
+
+def test_of_a_large_table_some_row_groups_say_what_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_ROWS_MEASURED", 2)
+    monkeypatch.setattr(reading, "_ROW_GROUP", 2)
+    data_set = describe(
+        tmp_path / "published",
+        "large",
+        Edition("1.0", scored("1", "2", "3", "1e200", "7", "9")),
+        Edition("1.0.1", scored("1", "5", "3", "-1e200", "8", "z")),
+    )
+    with Sandbox(tmp_path / "published") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        assert load(pipeline).exit_code == 0
+    found = reading.read(pipeline.warehouse, "large", VersionNumber(1, 0, 1)).changed
+    assert found
+    assert [(one.old, one.new) for one in found.largest] == [(1e200, -1e200), (2, 5), (7, 8)]
+
+
+def test_figures_too_large_for_a_standard_deviation_make_a_report_all_the_same(tmp_path: Path) -> None:
+    data_set = describe(
+        tmp_path / "published",
+        "huge",
+        Edition("1.0", scored("1", "1e300", "-1e300")),
+        Edition("1.0.1", scored("4", "1e300", "-2e300")),
+    )
+    with Sandbox(tmp_path / "published") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        assert load(pipeline).exit_code == 0
+    found = reading.read(pipeline.warehouse, "huge", VersionNumber(1, 0, 1)).changed
+    assert found
+    assert [(one.old, one.new) for one in found.largest] == [(-1e300, -2e300), (1, 4)]
 
 
 def _number(text: str) -> float:
