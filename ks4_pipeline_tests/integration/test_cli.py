@@ -470,7 +470,10 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
     assert complaint == "Error: Interrupted.\n"
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("status",), ("versions",), ("sql", "select 1")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("status",), ("versions",), ("sql", "select 1"), ("report", "1.0.1")],
+)
 @pytest.mark.usefixtures("loaded")
 def test_quick_commands_import_neither_dagster_nor_polars(arguments: tuple[str, ...]) -> None:
     program = (
