@@ -11,39 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
 from ks4_pipeline.columns import Column, Columns
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.periods import PERIOD, PeriodCounts
 
-PERIOD = ("time_identifier", "time_period")
 _FLAG = "\0flag"  # a NUL cannot be in a header that was accepted, so this name is free
 _LONGEST_MARKER = max(len(symbol.encode()) for symbol in MARKERS)
 _ODD_MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio, as in Fibonacci hashing
 
 Period = tuple[str | None, str | None]
-
-
-class PeriodCounts(BaseModel):
-    """What there is of one time period.
-
-    Attributes:
-        time_identifier, time_period: as in the columns of these names; None where they are empty or not there.
-        rows: of the period.
-        markers: by numeric indicator that has any, how many of its cells hold which canonical marker; all others hold
-            numbers.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    time_identifier: str | None
-    time_period: str | None
-    rows: int
-    markers: dict[str, dict[str, int]]
-
-    def marked(self, indicator: str) -> int:
-        """How many cells of an indicator hold a marker."""
-        return sum(self.markers.get(indicator, {}).values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ from polars.io.plugins import register_io_source
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ks4_pipeline import census, csv_exact, disk, durable, unfinished
-from ks4_pipeline.census import PeriodCounts
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
 from ks4_pipeline.csv_arrival import Records
 from ks4_pipeline.csv_shape import first_record
@@ -37,6 +36,7 @@ from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
 from ks4_pipeline.fingerprint import Bytes
 from ks4_pipeline.landing import Landed
 from ks4_pipeline.markers import BLANKS, MARKERS, SPELLINGS
+from ks4_pipeline.periods import PeriodCounts
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 

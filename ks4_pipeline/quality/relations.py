@@ -34,12 +34,12 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from ks4_pipeline.census import PeriodCounts
 from ks4_pipeline.columns import FLAG_SUFFIX, TOTALS, Column, Columns, Role
 from ks4_pipeline.ees.models import Indicator
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, GeographicLevel, TimeCategory
 from ks4_pipeline.identity import StoredColumn, unify
 from ks4_pipeline.observations import Observations
+from ks4_pipeline.periods import PeriodCounts
 from ks4_pipeline.quality import figures
 from ks4_pipeline.quality.measures import STATUS, measures_of
 from ks4_pipeline.quality.results import Example

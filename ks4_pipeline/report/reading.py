@@ -13,12 +13,12 @@ from typing import Any
 
 import duckdb
 
-from ks4_pipeline.census import PERIOD, PeriodCounts
 from ks4_pipeline.columns import FILE_VERSION, FLAG_SUFFIX, TOTALS, Role
 from ks4_pipeline.ees.pages import data_set_page
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS_BY_LABEL, GeographicLevel
 from ks4_pipeline.identity import UnifiedColumn
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.periods import PERIOD, PeriodCounts
 from ks4_pipeline.report import headline
 from ks4_pipeline.report.content import (
     About,

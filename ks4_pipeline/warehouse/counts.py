@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import duckdb
 
-from ks4_pipeline.census import PERIOD, PeriodCounts
 from ks4_pipeline.columns import FLAG_SUFFIX, Role
 from ks4_pipeline.identity import StoredColumn
+from ks4_pipeline.periods import PERIOD, PeriodCounts
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.schema import MARKER_COUNTS, SCHEMA, Row, insert
 from ks4_pipeline.warehouse.sql import identifier, qualified

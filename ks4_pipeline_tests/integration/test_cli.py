@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from typer.testing import CliRunner, Result
 from ks4_pipeline.cli import app
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DEFAULT_ID, DataSet, load_settings
-from ks4_pipeline_tests.publisher import Edition, answering, describe, scored
+from ks4_pipeline_tests.publisher import NO_PAUSES, Edition, answering, describe, load, pipeline_for, scored
 
 Ks4 = Callable[..., Result]
 COMMAND = (sys.executable, "-c", "from ks4_pipeline.cli import main; main()")
@@ -104,6 +105,29 @@ def on_terminal(*arguments: str, columns: int = 80) -> tuple[int, str]:
 
 
 GOOD = (Edition("1.0", scored("1.5", "c")), Edition("1.0.1", scored("1.6", "c")), Edition("2.0", scored("1.7", "2")))
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are made again at once; how long to wait is tested where it is decided."""
+    monkeypatch.setattr("ks4_pipeline.ees.client.RetryPolicy", lambda: NO_PAUSES)
+
+
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory into which the three good versions have been loaded."""
+    folder = tmp_path_factory.mktemp("loaded")
+    data_set = describe(folder / "root", "test", *GOOD)
+    with Sandbox(folder / "root") as sandbox:
+        assert load(pipeline_for(folder / "data", sandbox.url, data_set)).exit_code == 0
+    follow(folder / "data", data_set)
+    return folder / "data"
+
+
+@pytest.fixture
+def loaded(loaded_once: Path, data_dir: Path) -> None:
+    """The data directory as if the three good versions had just been loaded; nobody serves them any more."""
+    shutil.copytree(loaded_once, data_dir, dirs_exist_ok=True)
 
 
 def test_run_loads_everything_says_so_and_has_nothing_to_do_the_second_time(
@@ -222,6 +246,7 @@ def test_a_bad_configuration_ends_with_2_and_names_the_key(
     assert result.stdout == ""
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_an_api_that_is_not_there_ends_with_3(ks4: Ks4) -> None:
     result = ks4("run")
     assert result.exit_code == 3
@@ -287,11 +312,8 @@ def test_status_says_when_a_newer_version_has_not_been_loaded(served: Callable[.
     assert "latest is 1.0, and the publisher's newest version is 2.0: not loaded yet. Load it: ks4 run." in told
 
 
-def test_status_names_a_data_set_that_is_no_longer_followed(
-    served: Callable[..., Sandbox], data_dir: Path, ks4: Ks4
-) -> None:
-    served(*GOOD)
-    ks4("run")
+@pytest.mark.usefixtures("loaded")
+def test_status_names_a_data_set_that_is_no_longer_followed(data_dir: Path, ks4: Ks4) -> None:
     (data_dir / "ks4.toml").unlink()
     told = ks4("status").stdout
     assert told.index("\nks4_national") < told.index("\ntest  Test")
@@ -314,15 +336,11 @@ def test_versions_are_in_the_order_of_their_numbers(served: Callable[..., Sandbo
     assert rows[-1]["channels"] == ["latest", "v2", "v2_0"]
 
 
-def test_rebuild_gives_the_same_warehouse_without_the_network(
-    served: Callable[..., Sandbox], ks4: Ks4, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served(*GOOD)
-    ks4("run")
+@pytest.mark.usefixtures("loaded")
+def test_rebuild_gives_the_same_warehouse_without_the_network(ks4: Ks4, data_dir: Path) -> None:
     question = ("sql", "select * from test.v1_0_1", "--json")
     before = ks4(*question).stdout
     (data_dir / "warehouse.duckdb").unlink()
-    monkeypatch.setenv("KS4_API_URL", "http://127.0.0.1:9/nobody")
     result = ks4("rebuild")
     assert result.exit_code == 0
     assert "Rebuilt" in result.stdout.splitlines()[-1]
@@ -330,11 +348,8 @@ def test_rebuild_gives_the_same_warehouse_without_the_network(
     assert json.loads(ks4("rebuild", "--json").stdout)["published"] is True
 
 
-def test_rebuild_leaves_the_old_warehouse_when_landing_is_damaged(
-    served: Callable[..., Sandbox], ks4: Ks4, data_dir: Path
-) -> None:
-    served(*GOOD)
-    ks4("run")
+@pytest.mark.usefixtures("loaded")
+def test_rebuild_leaves_the_old_warehouse_when_landing_is_damaged(ks4: Ks4, data_dir: Path) -> None:
     before = (data_dir / "warehouse.duckdb").read_bytes()
     (data_dir / "landing" / "test" / "1.0" / "meta.json").write_text("{}}")
     (data_dir / "observations" / "test" / "1.0.json").unlink()
@@ -376,11 +391,8 @@ def test_add_keeps_comments_and_refuses_what_is_followed_already(
     assert (data_dir / "ks4.toml").read_text().startswith(text)
 
 
-def test_add_refuses_a_name_under_which_another_data_set_has_landed(
-    ks4: Ks4, served: Callable[..., Sandbox], data_dir: Path
-) -> None:
-    served(*GOOD)
-    ks4("run")
+@pytest.mark.usefixtures("loaded")
+def test_add_refuses_a_name_under_which_another_data_set_has_landed(ks4: Ks4, data_dir: Path) -> None:
     (data_dir / "ks4.toml").unlink()
     result = ks4("add", "11111111-1111-1111-1111-111111111111", "--name", "test")
     assert result.exit_code == 2
@@ -411,6 +423,7 @@ def test_texts_of_the_api_cannot_write_on_the_screen(
             assert "\x1b[2J" not in told
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_an_api_in_trouble_ends_with_3(served: Callable[..., Sandbox], ks4: Ks4, status: int) -> None:
     served(*GOOD, middleware=[answering("/versions", status, b"<html>\x1b[31mbusy</html>")])
@@ -420,18 +433,18 @@ def test_an_api_in_trouble_ends_with_3(served: Callable[..., Sandbox], ks4: Ks4,
     assert "\x1b" not in result.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "status", "versions"])
-def test_a_pipe_gets_plain_lines_and_a_terminal_fits_80_columns(served: Callable[..., Sandbox], command: str) -> None:
+def test_a_pipe_gets_plain_lines_and_a_terminal_fits_80_columns(served: Callable[..., Sandbox]) -> None:
     served(*(Edition(edition.number, edition.csv, {"notes": "A long note. " * 20}) for edition in GOOD))
     piped = outside("run", FORCE_COLOR="1")
     assert piped.returncode == 0
     assert "\x1b" not in piped.stdout + piped.stderr
-    code, shown = on_terminal(command)
-    assert code == 0
-    assert "\x1b[" in shown
-    lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown).replace("\r\n", "\n").split("\n")
-    longest = max((line for line in lines if "/" not in line), key=len)  # a path is printed whole
-    assert len(longest) <= 80, longest
+    for command in ("run", "status", "versions"):
+        code, shown = on_terminal(command)
+        assert code == 0
+        assert "\x1b[" in shown
+        lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown).replace("\r\n", "\n").split("\n")
+        longest = max((line for line in lines if "/" not in line), key=len)  # a path is printed whole
+        assert len(longest) <= 80, longest
 
 
 def test_bars_move_on_a_terminal_and_leave_one_line_per_version(served: Callable[..., Sandbox]) -> None:
@@ -443,9 +456,8 @@ def test_bars_move_on_a_terminal_and_leave_one_line_per_version(served: Callable
     assert "Loaded test 1.0, 1.0.1, 2.0 into" in shown
 
 
-def test_ctrl_c_ends_with_130_and_one_line(served: Callable[..., Sandbox]) -> None:
-    served(*GOOD)
-    subprocess.run([*COMMAND, "run"], check=True, stdout=subprocess.DEVNULL)
+@pytest.mark.usefixtures("loaded")
+def test_ctrl_c_ends_with_130_and_one_line() -> None:
     endless = "select count(*) from range(10000000) a, range(10000000) b where a.range * b.range % 7 = 9"
     process = subprocess.Popen(
         [*COMMAND, "sql", endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -458,12 +470,12 @@ def test_ctrl_c_ends_with_130_and_one_line(served: Callable[..., Sandbox]) -> No
     assert complaint == "Error: Interrupted.\n"
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("status",), ("versions",), ("sql", "select 1")])
-def test_quick_commands_import_neither_dagster_nor_polars(
-    served: Callable[..., Sandbox], arguments: tuple[str, ...]
-) -> None:
-    served(*GOOD)
-    outside("run")
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("status",), ("versions",), ("sql", "select 1"), ("report", "1.0.1")],
+)
+@pytest.mark.usefixtures("loaded")
+def test_quick_commands_import_neither_dagster_nor_polars(arguments: tuple[str, ...]) -> None:
     program = (
         f"import sys; sys.argv = ['ks4', *{arguments!r}]\nfrom ks4_pipeline.cli import main\ntry:\n main()\n"
         "except SystemExit as end:\n assert not end.code, end.code\n"

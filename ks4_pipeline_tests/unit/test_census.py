@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ks4_pipeline import census
-from ks4_pipeline.census import PeriodCounts
 from ks4_pipeline.columns import Column, Columns, Role
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.markers import MARKERS, canonical
 from ks4_pipeline.observations import ObservationsStore
+from ks4_pipeline.periods import PeriodCounts
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline_tests.publisher import id_of, lay_down, quoted
