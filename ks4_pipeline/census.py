@@ -1,7 +1,7 @@
 """What is counted of a typed version, once: its markers by period and indicator, and its rows that repeat others.
 
-Told the columns and the Parquet file; whatever says later how many cells are marked takes it from here. Every pass
-reads a few columns, so that what it takes of memory does not grow with the rows or with what stands in the cells.
+Told the columns and the Parquet file; whatever says later how many cells are marked takes it from here. Markers are
+counted column by column in memory that grows with the periods alone; looking for repeated rows holds a hash of each.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from ks4_pipeline.census import by_indicator
 from ks4_pipeline.columns import FILE_VERSION, FLAG_SUFFIX, Role
 from ks4_pipeline.dictionary.model import (
     Check,
@@ -26,7 +27,9 @@ from ks4_pipeline.dictionary.model import (
 )
 from ks4_pipeline.identity import UnifiedColumn, unify
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import history, long, revisions
+from ks4_pipeline.warehouse.counts import periods_of
 from ks4_pipeline.warehouse.schema import (
     CHECKS,
     COLUMNS,
@@ -76,6 +79,10 @@ class _Reader:
         self._described = self._described_columns()
         self._stored = history.stored_columns(connection, data_set)
         self._shown = self._shown_versions()
+        number = VersionNumber.parse(version)
+        numeric = [column.name for column in self._stored[number] if column.is_numeric]
+        self._marked = by_indicator(periods_of(connection, data_set, number, self._stored[number]), numeric)
+        """By numeric indicator of the version described, its markers with their cells, the commonest first."""
 
     def read(self) -> Dictionary:
         relations = [self._relation(*found) for found in self._listed(self._data_set)]
@@ -214,11 +221,13 @@ class _Reader:
         """A column of the version's table with what stands in it."""
         relation, name = qualified(table.schema, table.name), identifier(column.name)
         if column.role == Role.FLAG:
-            return replace(column, values=_with_counts(column.values, self._value_counts(relation, name)))
+            return replace(
+                column, values=_with_counts(column.values, self._marked[column.name.removesuffix(FLAG_SUFFIX)])
+            )
         if column.role == Role.INDICATOR and column.type == "DOUBLE":
             ((count, lowest, highest),) = self._ask(f"SELECT count({name}), min({name}), max({name}) FROM {relation}")
-            markers = self._value_counts(relation, identifier(column.name + FLAG_SUFFIX))
-            return replace(column, figures=Figures(count, lowest, highest), markers=tuple(markers.items()))
+            markers = tuple(self._marked[column.name].items())
+            return replace(column, figures=Figures(count, lowest, highest), markers=markers)
         ((filled, distinct),) = self._ask(f"SELECT count({name}), count(DISTINCT {name}) FROM {relation}")
         column = replace(column, distinct=distinct, complete=filled == table.rows)
         if column.name == "time_period":

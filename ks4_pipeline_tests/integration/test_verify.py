@@ -349,12 +349,12 @@ class TestParquet:
         self.replace(pipeline)
         facts_path = self.path(pipeline).with_name("1.0.1.json")
         facts = json.loads(facts_path.read_text())
-        facts_path.write_text(json.dumps({**facts, "periods": []}))
+        facts_path.write_text(json.dumps({**facts, "padded_numbers": 7}))
         missing = self.path(pipeline).with_name("2.0.parquet")
         missing.unlink()
         assert told(verify(pipeline)) == [
             (str(self.path(pipeline)), "it is not what its facts say"),
-            (str(facts_path), "it says something else than landing gives: periods"),
+            (str(facts_path), "it says something else than landing gives: padded_numbers"),
             (str(missing), "it is missing"),
         ]
 
