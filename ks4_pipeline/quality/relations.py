@@ -34,6 +34,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from ks4_pipeline import memory
 from ks4_pipeline.columns import FLAG_SUFFIX, TOTALS, Column, Columns, Role
 from ks4_pipeline.ees.models import Indicator
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, GeographicLevel, TimeCategory
@@ -46,7 +47,6 @@ from ks4_pipeline.quality.rules import EVERY_ROW, EXACT_LEVEL, ROUNDED, Case, Co
 from ks4_pipeline.versions import Bump
 from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
 
-MEMORY_LIMIT = "400MB"
 _IS_ROUNDED = f"CASE WHEN geographic_level = {literal(EXACT_LEVEL)} THEN 0 ELSE 1 END"
 _JUDGED = f"(SELECT *, {_IS_ROUNDED} AS {ROUNDED} FROM observations)"
 _ALWAYS = ("time_period", "time_identifier", "geographic_level")
@@ -335,7 +335,7 @@ def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with TemporaryDirectory(prefix="ks4-rules-") as scratch:
         connection = duckdb.connect(
             config={
-                "memory_limit": MEMORY_LIMIT,
+                "memory_limit": memory.limit(memory.RULES),
                 "python_enable_replacements": "false",
                 "autoload_known_extensions": "false",
                 "autoinstall_known_extensions": "false",
