@@ -18,6 +18,8 @@ COMPARISON = 2_000_000_000
 """Of two warehouse files held against each other row by row."""
 QUESTION = 2_000_000_000
 """Of anybody's SQL."""
+ON_DISK = "20GB"
+"""What SQL that we did not write may put on disk, so that it cannot fill it."""
 
 
 def limit(most: int) -> str:

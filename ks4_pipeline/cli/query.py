@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_DISK_LIMIT = "20GB"
 _AT_A_TIME = 1000
 _ENDS_WITHIN = 10.0
 _WHOLE_NUMBERS = frozenset(
@@ -89,7 +88,7 @@ def read_only(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             # In this order: the scratch folder cannot be named once outside access is off.
             connection.execute(f"SET temp_directory = {literal(scratch)}")
-            connection.execute(f"SET max_temp_directory_size = {literal(_DISK_LIMIT)}")
+            connection.execute(f"SET max_temp_directory_size = {literal(memory.ON_DISK)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield connection

@@ -42,7 +42,7 @@ def evaluate(version: Observations, previous: Observations | None, rules: Sequen
     try:
         with sealed(*files) as connection:
             return tuple(_evaluate(Relations(connection, version, previous), rules, has_previous=previous is not None))
-    except (duckdb.Error, pl.exceptions.PolarsError, OSError) as error:
+    except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise EvaluationError(f"{version.parquet} could not be held to the rules: {error}") from error
 
 

@@ -148,7 +148,7 @@ def _multiples_of_ten(has: Has) -> list[Case]:
     if not {"social_care_group", "geographic_level"} <= has.descriptive:  # other publications do not round
         return []
     where = "geographic_level IN ('National', 'Regional')"
-    # Not divided, which polars would turn into another multiplication: right of all whole numbers below 2**53.
+    # Times 0.1: polars makes a division by a number into one anyway; both are right of whole numbers below 2^53.
     return [
         Case(f"floor({name} * 0.1) * 10 <> {name}", (name,), where, of_figures=True)
         for name in COUNTS

@@ -1,7 +1,8 @@
 """What rules read: the observations of a version and small relations made of them, in a DuckDB of their own.
 
 One pass over the file counts everything that can be counted by period and level; the rest is one pass over a few text
-columns each. The connection can read the Parquet files it was given and nothing else.
+columns each. Cases are counted here as well: those of figures all in one pass, the others where there is something to
+look at. The connection can read the Parquet files it was given and nothing else.
 
 ========================= =========================================================================================
 ``observations``          the version; measures under their standard names too; the three columns of time and level
@@ -343,6 +344,7 @@ def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         )
         try:
             connection.execute(f"SET temp_directory = {literal(scratch)}")
+            connection.execute(f"SET max_temp_directory_size = {literal(memory.ON_DISK)}")
             # DuckDB asks for leave for the pattern first, and then for the file it finds by it.
             allowed = [name for path in parquets for name in (str(path), exactly(path))]
             connection.execute(f"SET allowed_paths = [{_comma(map(literal, allowed))}]")
