@@ -46,6 +46,7 @@ class ShapeReader:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._utf8 = True
+        self._mid_character = False
         self._held = b""
         self._started = False
         self._header: bytes | None = None
@@ -67,12 +68,11 @@ class ShapeReader:
         if not self._started and len(text) >= len(_BOM):
             text = text.removeprefix(_BOM)
             self._started = True
-        cut = _last_line_end(text) if self._started else 0
-        self._held = text[cut:]
+        lines, bare = _whole_lines(text) if self._started else (b"", b"")
+        self._held = text[len(lines) :]
         if len(self._held) > _LONGEST_FIELD:
             self._strange = True
-        lines = text[:cut]
-        self._look(lines)
+        self._look(lines, bare)
         return b"" if self._strange else lines
 
     def last(self) -> bytes:
@@ -80,7 +80,9 @@ class ShapeReader:
         rest = self._held if self._started else self._held.removeprefix(_BOM)
         self._held = b""
         self._decode(b"", final=True)
-        self._look(rest)
+        if rest.count(_QUOTE) % 2:
+            self._strange = True
+        self._look(rest, _without_quoted(rest))
         return b"" if self._strange else rest
 
     def finish(self) -> CsvShape:
@@ -98,25 +100,30 @@ class ShapeReader:
         )
 
     def _decode(self, portion: bytes, *, final: bool = False) -> None:
-        if self._utf8:
-            try:
-                self._decoder.decode(portion, final)
-            except UnicodeDecodeError:
-                self._utf8 = False
+        if not self._utf8 or (portion.isascii() and not self._mid_character):
+            return
+        try:
+            self._decoder.decode(portion, final)
+        except UnicodeDecodeError:
+            self._utf8 = False
+        self._mid_character = bool(self._decoder.getstate()[0])
 
-    def _look(self, lines: bytes) -> None:
-        """Count what stands outside quotes in whole lines (the last one of a file may lack its end)."""
+    def _look(self, lines: bytes, bare: bytes) -> None:
+        """Count what stands outside quotes in whole lines (the last one of a file may lack its end).
+
+        Args:
+            lines: as they stand.
+            bare: the same without what is inside quotes.
+        """
         if not lines:
             return
         if self._header is None:
             self._header = first_record(lines)
             self._is_narrow = b"," not in _without_quoted(self._header)
-        bare = _without_quoted(lines)
         self._commas += bare.count(b",")
         self._lines += bare.count(b"\n")
         self._strange = (
             self._strange
-            or lines.count(_QUOTE) % 2 == 1
             or _STRAY_QUOTE.search(bare) is not None
             or b"\0" in lines
             or (b"\r" in bare and bare.count(b"\r") != bare.count(b"\r\n"))
@@ -133,14 +140,19 @@ def _without_quoted(text: bytes) -> bytes:
     return _QUOTE.join(text.split(_QUOTE)[::2]) if _QUOTE in text else text
 
 
-def _last_line_end(text: bytes) -> int:
-    """Where the last whole line that ends outside quotes ends; 0 when none does for sure."""
-    cut = text.rfind(b"\n") + 1
-    if text.count(_QUOTE, 0, cut) % 2 == 0:
-        return cut
-    opening = text.rfind(_QUOTE, 0, cut)  # inside a quoted field: go back before the quote that opened it
-    cut = text.rfind(b"\n", 0, opening) + 1
-    return 0 if text.count(_QUOTE, 0, cut) % 2 else cut
+def _whole_lines(text: bytes) -> tuple[bytes, bytes]:
+    """The text up to the last line end outside quotes, as it stands and without what is inside quotes."""
+    if _QUOTE not in text:
+        lines = text[: text.rfind(b"\n") + 1]
+        return lines, lines
+    parts = text.split(_QUOTE)
+    behind = 0
+    for number in reversed(range(len(parts))):
+        if number % 2 == 0 and (end := parts[number].rfind(b"\n") + 1):
+            cut = len(text) - behind - len(parts[number]) + end
+            return text[:cut], _QUOTE.join([*parts[:number:2], parts[number][:end]])
+        behind += len(parts[number]) + len(_QUOTE)
+    return b"", b""
 
 
 def _has_empty_line(text: bytes) -> bool:

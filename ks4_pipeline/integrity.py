@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,7 +150,7 @@ class _Published:
     """The published warehouse as it was when we began, under a name of our own."""
 
     file: WarehouseFile
-    ids: dict[str, str]
+    ids: Mapping[str, str]
     loaded: dict[str, set[VersionNumber]]
     kept: Kept
 
@@ -174,7 +174,7 @@ class _Verification:
         self._published_path = pipeline.warehouse.path
         self._catalogue_compared = False
         self._doubted: set[Path] = set()
-        self._ids: dict[str, str] = {}
+        self._ids: Mapping[str, str] = {}
 
     def open(self, room: Path) -> _Published | None:
         """The published warehouse, which stays the same while others publish; None when it cannot be read."""
@@ -250,8 +250,13 @@ class _Verification:
             strangers = {name for (name,) in found} - _BUILT_IN - published.ids.keys()
             for name in sorted(strangers):
                 self._find(f"schema {name}", "it belongs to no data set of the catalogue", REBUILD)
+            present = connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [schema.SCHEMA]
+            ).fetchall()
             for table in schema.TABLES:
                 if table is schema.LOADS or "data_set" not in table.columns:  # what was refused has loads as well
+                    continue
+                if (table.name,) not in present:  # found already, with the structure of the catalogue
                     continue
                 rows = connection.execute(f"SELECT DISTINCT data_set FROM {table.qualified}").fetchall()
                 for (name,) in rows:
@@ -309,7 +314,11 @@ class _Verification:
         """The Parquet file's bytes against its facts, and its facts against those found now."""
         path = self._pipeline.observations.path(data_set, landed.version)
         found = self._pipeline.observations.get(data_set, landed)
-        if found is None:
+        if found is None and self._pipeline.observations.is_older(data_set, landed.version):
+            self.report.remarks.append(
+                f"{data_set.name} {landed.version}: an older program made {path}. The next edition makes it anew."
+            )
+        elif found is None:
             what = "it is not what its facts say" if path.exists() else "it is missing"
             self._find(path, what, REBUILD, data_set.name, landed.version)
             self._doubted.add(path)

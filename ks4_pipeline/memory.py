@@ -12,7 +12,7 @@ EDITION = 600_000_000
 """Of the next edition: tables of any size pass through, and with more it is no faster (10 million rows, 51 columns)."""
 RULES = 400_000_000
 """Of rules: what they group by is short; only keys that repeat may be many."""
-REPORT = 1_000_000_000
+REPORT = 400_000_000
 """Of the change report: the corrected cells of a version, grouped and sorted."""
 COMPARISON = 2_000_000_000
 """Of two warehouse files held against each other row by row."""

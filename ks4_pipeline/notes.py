@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ks4_pipeline.quality.measures import (
     CANCELLED,
@@ -20,7 +20,9 @@ from ks4_pipeline.quality.measures import (
     STANDARD_NAMES,
     WITHOUT_PRIOR_ATTAINMENT,
 )
-from ks4_pipeline.settings import NoteSetting
+
+if TYPE_CHECKING:
+    from ks4_pipeline.settings import NoteSetting
 
 BREAK = "break"
 NOT_COMPARABLE = "not_comparable"

@@ -14,18 +14,21 @@ it is decoded then anyway. Whether the result is of use is known only when all h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ks4_pipeline import csv_exact, disk, durable, unfinished
+from ks4_pipeline import census, csv_exact, disk, durable, unfinished
+from ks4_pipeline.census import PeriodCounts
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
 from ks4_pipeline.csv_arrival import Records
 from ks4_pipeline.csv_shape import first_record
@@ -37,9 +40,10 @@ from ks4_pipeline.markers import BLANKS, MARKERS, SPELLINGS
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 
-FORMAT = 1
+FORMAT = 2
 """Raised when observations are made differently; older files are then made anew from landing."""
 
+_Part = TypeVar("_Part")
 _ROW = "\0row"  # a NUL cannot be in a header that was accepted, so this name is free
 
 
@@ -51,7 +55,7 @@ class Facts(BaseModel):
         parquet: size and fingerprint of the Parquet file itself.
         header: the CSV's columns, in the order of the file.
         rows: number of rows.
-        markers: for each numeric indicator, how many cells hold which canonical marker.
+        periods: rows and markers by time period.
         spellings: markers not in canonical spelling, as they stand in the file, with their counts.
         padded_numbers: numbers with blanks around them.
         rows_sharing_key: rows whose time, geography and filter columns are those of another row as well.
@@ -60,14 +64,14 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     data_set_id: str
     version: Number
     csv_sha256: str
     parquet: Bytes
     header: tuple[str, ...]
     rows: int
-    markers: dict[str, dict[str, int]]
+    periods: tuple[PeriodCounts, ...]
     spellings: dict[str, int]
     padded_numbers: int
     rows_sharing_key: int
@@ -85,6 +89,11 @@ class Observations:
     parquet: Path
     columns: Columns
     facts: Facts
+
+    @property
+    def markers(self) -> dict[str, dict[str, int]]:
+        """For each numeric indicator, how many cells hold which canonical marker, most frequent first."""
+        return census.by_indicator(self.facts.periods, (column.name for column in self.columns.numeric))
 
 
 class ObservationsStore:
@@ -107,6 +116,15 @@ class ObservationsStore:
         except (OSError, ValidationError):
             return None
         return Observations(parquet, assign(facts.header, landed.meta, Faults()), facts)
+
+    def is_older(self, data_set: DataSet, version: VersionNumber) -> bool:
+        """Whether an older program made a version's observations: they are no damage, and are made anew when needed."""
+        try:
+            facts = json.loads(self.path(data_set, version).with_suffix(".json").read_bytes())
+        except (OSError, ValueError):
+            return False
+        made_as = facts.get("format") if isinstance(facts, dict) else None
+        return isinstance(made_as, int) and made_as < FORMAT
 
     @contextmanager
     def ahead(self, data_set: DataSet) -> Iterator[Ahead]:
@@ -174,7 +192,9 @@ class Ahead:
         if faults:
             return
         try:
-            _write_typed(_arriving(chain([first], blocks), names), columns, self._path)
+            with ThreadPoolExecutor(2, thread_name_prefix="ks4-block") as pool:
+                frames = _typed(_one_ahead(chain([first], blocks), pool), columns)
+                _write(_arriving(_one_ahead(frames, pool), columns), self._path)
         except pl.exceptions.PolarsError:
             return
         self._records, self._columns = records, columns
@@ -192,19 +212,19 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path, ahead: Ah
     what = f"{data_set.name} {landed.version}"
     columns = _type(what, landed, typed, plain, ahead)
     faults = Faults()
-    census = _census(columns, typed)
+    counted = census.take(columns, typed)
     spellings: dict[str, int] = {}
     padded = 0
-    if odd_columns := [column for column, cells in census.items() if cells.odd]:
+    if odd_columns := [column for column, cells in counted.odd.items() if cells]:
         spellings, padded = _settle_odd_cells(typed, odd_columns)
-        census = _census(columns, typed)
-    _report_unknown(columns, typed, {column: cells.odd for column, cells in census.items()}, faults)
-    read, announced = pl.scan_parquet(typed, glob=False).select(pl.len()).collect().item(), landed.record.total_results
+        counted = census.take(columns, typed)
+    _report_unknown(columns, typed, counted.odd, faults)
+    read, announced = counted.rows, landed.record.total_results
     if read != announced and not faults:
         faults.add(Fault(f"{read} rows were read where the file has {announced}"))
     if faults:
         raise RefusedVersionError(what, faults)
-    sharing, repeated = _count_repeats(columns, typed)
+    sharing, repeated = census.repeats(columns, typed)
     return columns, Facts(
         data_set_id=data_set.id,
         version=landed.version,
@@ -212,7 +232,7 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path, ahead: Ah
         parquet=Bytes.of(typed),
         header=tuple(column.name for column in columns.of_file),
         rows=read,
-        markers={column.name: cells.markers for column, cells in census.items()},
+        periods=counted.periods,
         spellings=spellings,
         padded_numbers=padded,
         rows_sharing_key=sharing,
@@ -248,13 +268,21 @@ def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | No
         return columns
     try:
         with disk.told(typed.parent):  # a full disk says nothing of the file
-            _write_typed(_on_disk(source, names), columns, typed)
+            _write(_on_disk(source, columns), typed)
     except pl.exceptions.PolarsError as error:
         csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
         if not faults:
             faults.add(Fault(f"the CSV cannot be read: {str(error).splitlines()[0]}"))
         raise RefusedVersionError(what, faults) from error
     return columns
+
+
+def _one_ahead(parts: Iterator[_Part], pool: Executor) -> Iterator[_Part]:
+    """The parts; the next one is made while one is worked on."""
+    coming = pool.submit(next, parts, None)
+    while (part := coming.result()) is not None:
+        coming = pool.submit(next, parts, None)
+        yield part
 
 
 class _AsText(TypedDict):
@@ -284,38 +312,65 @@ _AS_TEXT: _AsText = {
 }
 
 
-def _on_disk(source: Path, names: Sequence[str]) -> pl.LazyFrame:
-    """The text of a CSV file."""
-    return pl.scan_csv(source, schema=dict.fromkeys(names, pl.String), **_AS_TEXT)
+def _on_disk(source: Path, columns: Columns) -> pl.LazyFrame:
+    """The typed cells of a CSV file."""
+    return pl.scan_csv(source, schema=_as_text(columns), **_AS_TEXT).select(_cells(columns, _number))
 
 
-def _arriving(blocks: Iterator[bytes], names: Sequence[str]) -> pl.LazyFrame:
-    """The text of a CSV that arrives in blocks of whole records, the header first; may be collected once."""
-    schema = dict.fromkeys(names, pl.String)
+def _typed(blocks: Iterable[bytes], columns: Columns) -> Iterator[pl.DataFrame]:
+    """The typed cells of blocks of whole records, the header first.
+
+    A block is typed as if all its numbers were finite, as nearly always they are, and once more when they are not.
+    """
+    all_finite = [pl.col(column.name).is_finite().all() for column in columns.numeric]
+    for number, block in enumerate(blocks):
+        options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
+        text = pl.scan_csv(block, schema=_as_text(columns), **options)
+        frame = text.select(_cells(columns, _number_or_infinite)).collect()
+        if all_finite and not all(frame.select(all_finite).row(0)):
+            frame = text.select(_cells(columns, _number)).collect()
+        yield frame
+
+
+def _arriving(typed: Iterable[pl.DataFrame], columns: Columns) -> pl.LazyFrame:
+    """The typed cells of a CSV that is still arriving; may be collected once."""
+    schema = {column.name: pl.Float64() if column.is_numeric else pl.String() for column in columns.observations}
 
     def frames(
         projected: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
-        for number, block in enumerate(blocks):
-            options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
-            frame = pl.scan_csv(block, schema=schema, **options).collect()
+        for frame in typed:
             yield frame.select(projected) if projected else frame
 
     return register_io_source(frames, schema=schema)
 
 
-def _write_typed(text: pl.LazyFrame, columns: Columns, target: Path) -> None:
-    """One streaming pass: numbers to values, everything else in an indicator to its flag as it stands."""
-    typed: list[pl.Expr] = []
+def _as_text(columns: Columns) -> dict[str, pl.DataType]:
+    return {column.name: pl.String() for column in columns.of_file}
+
+
+def _cells(columns: Columns, number: Callable[[pl.Expr], pl.Expr]) -> list[pl.Expr]:
+    """Numbers to values, everything else in an indicator to its flag as it stands, empty or not; empty text is null.
+
+    Args:
+        columns: of the version.
+        number: what makes a value of a cell's text, or null.
+    """
+    cells: list[pl.Expr] = []
     for column in columns.of_file:
-        cell = pl.col(column.name)
-        cell = pl.when(cell != "").then(cell)  # empty is null, quoted or not; polars' own setting spares the quoted
+        text = pl.col(column.name)
         if column.is_numeric:
-            value = _number(cell)
-            typed += [value.alias(column.name), pl.when(value.is_null()).then(cell).alias(column.flag)]
+            value = number(text)
+            flag = pl.when(value.is_null()).then(text.fill_null(""))
+            cells += [value.alias(column.name), flag.alias(column.flag)]
         else:
-            typed.append(cell)
-    text.select(typed).sink_parquet(target, compression="zstd", compression_level=1, maintain_order=True)
+            cells.append(pl.when(text != "").then(text).alias(column.name))  # polars' own setting spares the quoted
+    return cells
+
+
+def _write(cells: pl.LazyFrame, target: Path) -> None:
+    """One streaming pass."""
+    cells.sink_parquet(target, compression="zstd", compression_level=1, maintain_order=True)
 
 
 def _number(text: pl.Expr) -> pl.Expr:
@@ -324,35 +379,13 @@ def _number(text: pl.Expr) -> pl.Expr:
     polars' strict=False cast takes exactly ``[+-]?(d+.?d*|.d+)([eE][+-]?d+)?`` with ASCII digits, and besides only
     spellings of infinity and NaN, which are not finite (measured; see the unit test).
     """
-    value = text.cast(pl.Float64, strict=False)
+    value = _number_or_infinite(text)
     return pl.when(value.is_finite()).then(value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """What stands in the cells of a numeric indicator.
-
-    Attributes:
-        markers: how many hold which canonical marker, most frequent first.
-        odd: how many hold neither a number nor a canonical marker, empty ones included.
-    """
-
-    markers: dict[str, int]
-    odd: int
-
-
-def _census(columns: Columns, typed: Path) -> dict[Column, _Cells]:
-    """The cells of all numeric indicators; one after the other, so that it takes the memory of one."""
-    frame = pl.scan_parquet(typed, glob=False)
-    census: dict[Column, _Cells] = {}
-    for column in columns.numeric:
-        flags = frame.group_by(column.flag).agg(pl.len(), pl.col(column.name).count().alias("\0values"))
-        found = {flag: (cells, values) for flag, cells, values in flags.collect(engine="streaming").iter_rows()}
-        cells, values = found.pop(None, (0, 0))
-        counts = {flag: count for flag, (count, _) in sorted(found.items(), key=lambda item: (-item[1][0], item[0]))}
-        markers = {flag: count for flag, count in counts.items() if flag in MARKERS}
-        census[column] = _Cells(markers, odd=sum(counts.values()) - sum(markers.values()) + cells - values)
-    return census
+def _number_or_infinite(text: pl.Expr) -> pl.Expr:
+    """A decimal number, finite or not, or null; for half the price."""
+    return text.cast(pl.Float64, strict=False)
 
 
 def _settle_odd_cells(typed: Path, odd_columns: list[Column]) -> tuple[dict[str, int], int]:
@@ -381,7 +414,7 @@ def _settle_odd_cells(typed: Path, odd_columns: list[Column]) -> tuple[dict[str,
 
 def _is_odd(column: Column) -> pl.Expr:
     flag = pl.col(column.flag)
-    return pl.when(flag.is_null()).then(pl.col(column.name).is_null()).otherwise(~flag.is_in(list(MARKERS)))
+    return flag.is_not_null() & ~flag.is_in(list(MARKERS))
 
 
 def _bare(text: pl.Expr) -> pl.Expr:
@@ -431,21 +464,6 @@ def _report_unknown(columns: Columns, typed: Path, counts: Mapping[Column, int],
         found += [(row, column.name, None) for (row,) in cells.iter_rows()]
     total = sum(counts.values()) + sum(empty_text.values())
     for row, name, text in sorted(found, key=lambda cell: cell[:2])[:SHOWN]:
-        what = "an empty indicator cell" if text is None else "neither a number nor a known marker"
-        faults.add(Fault(what, name, row, text))
+        what = "neither a number nor a known marker" if text else "an empty indicator cell"
+        faults.add(Fault(what, name, row, text or None))
     faults.count += total - min(total, len(found), SHOWN)
-
-
-def _count_repeats(columns: Columns, typed: Path) -> tuple[int, int]:
-    """Rows that share their descriptive columns with another row, and rows that repeat an earlier one entirely."""
-    frame = pl.scan_parquet(typed, glob=False)
-    keys = [column.name for column in columns.descriptive]
-    rows = frame.select(pl.len()).collect().item()
-    hashes = frame.select(pl.struct(keys).hash()).collect(engine="streaming").to_series() if keys else None
-    distinct = rows if hashes is None else hashes.n_unique()
-    if rows == distinct:
-        return 0, 0
-    sharing = frame.group_by(keys).len().filter(pl.col("len") > 1).select(pl.col("len").sum()).collect().item()
-    names = [column.name for column in columns.observations]
-    repeated = rows - frame.unique(names).select(pl.len()).collect().item()
-    return sharing or 0, repeated

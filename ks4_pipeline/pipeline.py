@@ -280,7 +280,7 @@ class Pipeline:
         self.publish(data_set, [version])
         return finished.observations
 
-    def in_force(self) -> dict[str, dict[VersionNumber, InForce]]:
+    def in_force(self) -> Mapping[str, Mapping[VersionNumber, InForce]]:
         """By data set, the versions with a table in the published warehouse."""
         return loaded_versions(self.warehouse)
 

@@ -7,7 +7,7 @@ One version's failure leaves the others alone; what failed, and why, is in the r
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -122,6 +122,7 @@ def run(
     only: Collection[VersionNumber] | None = None,
     whole: bool = False,
     reporter: Reporter | None = None,
+    on_work: Callable[[], None] = lambda: None,
 ) -> RunReport:
     """Load every version the publisher lists that is not in the warehouse, and publish once.
 
@@ -134,6 +135,7 @@ def run(
         only: load only these versions; one that is loaded is fetched anew when its landing is gone.
         whole: read whole version lists, even when nothing seems to be new.
         reporter: told of every step.
+        on_work: called once before the first version is loaded, if there is one to load.
 
     Raises:
         ConfigurationError: when the data directory holds another data set under one of the names; nothing is fetched.
@@ -149,9 +151,10 @@ def run(
             (data_set, listing, this.missing(data_set, listing, in_force.get(data_set.name, {}), only))
             for data_set, listing in zip(data_sets, looks, strict=True)
         ]
-        this.fetching = Fetching(
-            pipeline, client, pool, [(data_set, version) for data_set, _, versions in found for version in versions]
-        )
+        wanted = [(data_set, version) for data_set, _, versions in found for version in versions]
+        if wanted:
+            on_work()
+        this.fetching = Fetching(pipeline, client, pool, wanted)
         additions = [
             addition
             for data_set, listing, versions in found
@@ -393,7 +396,7 @@ class _Run:
 
     def _succeed(self, data_set: DataSet, started_at: datetime, observations: Observations) -> None:
         facts = observations.facts
-        markers = sum(count for found in facts.markers.values() for count in found.values())
+        markers = sum(count for found in observations.markers.values() for count in found.values())
         self._attempts.append(
             Attempt(data_set.name, facts.version, started_at, self._pipeline.now(), Outcome.LOADED, rows=facts.rows)
         )

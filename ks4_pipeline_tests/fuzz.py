@@ -529,7 +529,7 @@ class Fuzzer:
         return Facts.model_construct(
             header=tuple(names),
             rows=0,
-            markers={},
+            periods=(),
             spellings={},
             padded_numbers=0,
             rows_sharing_key=0,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ks4_pipeline.cli.choosing import data_sets, settings_for_loading
 from ks4_pipeline.cli.console import counted, say, say_wrapped, size
-from ks4_pipeline.cli.reporting import report_on, say_where
+from ks4_pipeline.cli.reporting import collect, reports_beside, say_where
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.versions import VersionNumber
@@ -37,8 +37,10 @@ def accept(name: str | None, version: str | None) -> None:
         followed = ", ".join(data_set.name for data_set in chosen)
         raise ConfigurationError(f"Say which data set with --data-set: {followed}.")
     number = VersionNumber.parse(version)
-    observations = pipeline.accept(chosen[0], number)
-    made = report_on(pipeline, {chosen[0].name: [number]})
+    with reports_beside(settings) as reports:
+        observations = pipeline.accept(chosen[0], number)
+        reports.order({chosen[0].name: [number]})
+        made = collect(reports)
     say_wrapped(
         f"{chosen[0].name} {number}: the new bytes are in force, {counted(observations.facts.rows, 'row')}. "
         f"The earlier ones are kept in {settings.landing_dir / chosen[0].name / 'superseded'}."

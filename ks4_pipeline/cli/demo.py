@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from ks4_pipeline.cli.console import command, counted, say, say_lines, say_wrapp
 from ks4_pipeline.cli.holdings import read
 from ks4_pipeline.cli.loading import sentence
 from ks4_pipeline.cli.query import ask, print_table, read_only
-from ks4_pipeline.cli.reporting import report_on
+from ks4_pipeline.cli.reporting import collect, reports_beside
 from ks4_pipeline.cli.standing import versions_table
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.pipeline import Pipeline
@@ -63,17 +64,20 @@ def demo(data_dir: Path | None) -> None:
     """
     folder = data_dir or _own_folder()
     _take(folder)
-    with TemporaryDirectory(prefix="ks4-synthetic-") as made:
-        write_synthetic_ks4(Path(made), held=True)
-        with Sandbox(Path(made)) as sandbox:
-            say_wrapped(f"A stand-in for the publisher's API serves synthetic figures at {sandbox.url}")
-            say()
-            settings = Settings(api_url=sandbox.url, data_dir=folder, data_sets=(DataSet(name=FOLDER, id=DATA_SET_ID),))
-            pipeline = Pipeline(settings)
-            published: str | None = "1.0"
-            while published:
-                _load(pipeline, VersionNumber.parse(published))
-                published = sandbox.publish_next(DATA_SET_ID)
+    settings = Settings(data_dir=folder, data_sets=(DataSet(name=FOLDER, id=DATA_SET_ID),))
+    with reports_beside(settings) as reports:
+        reports.start()
+        with TemporaryDirectory(prefix="ks4-synthetic-") as made:
+            write_synthetic_ks4(Path(made), held=True)
+            with Sandbox(Path(made)) as sandbox:
+                say_wrapped(f"A stand-in for the publisher's API serves synthetic figures at {sandbox.url}")
+                say()
+                pipeline = Pipeline(settings.model_copy(update={"api_url": sandbox.url}))
+                published: str | None = "1.0"
+                while published:
+                    reports.order(_load(pipeline, VersionNumber.parse(published)))
+                    published = sandbox.publish_next(DATA_SET_ID)
+        collect(reports)
     _show(settings)
 
 
@@ -106,10 +110,9 @@ def _take(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _load(pipeline: Pipeline, published: VersionNumber) -> None:
-    """Load what has appeared and say so in one line."""
+def _load(pipeline: Pipeline, published: VersionNumber) -> Mapping[str, Sequence[VersionNumber]]:
+    """Load what has appeared, say so in one line, and tell which versions of which data set it was."""
     report = run(pipeline, pipeline.settings.data_sets)
-    report_on(pipeline, report.loaded)
     loaded = [outcome for outcome in report.outcomes if outcome.outcome is Outcome.LOADED]
     if report.exit_code or [outcome.version for outcome in loaded] != [published]:
         reasons = "\n".join(outcome.message for outcome in report.outcomes)
@@ -120,6 +123,7 @@ def _load(pipeline: Pipeline, published: VersionNumber) -> None:
     what = "the first version" if published == VersionNumber(1, 0) else f"{published.bump}: {_MEANING[published.bump]}"
     figures = f"{counted(outcome.rows or 0, 'row')} and {counted(outcome.markers or 0, 'marker')}"
     say(f"{published!s:<6} {what:<31} {figures} loaded")
+    return report.loaded
 
 
 def _show(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from ks4_pipeline.cli.cells import document
 from ks4_pipeline.cli.choosing import data_sets, settings_for_loading, versions
 from ks4_pipeline.cli.console import complain, counted, say, say_wrapped
 from ks4_pipeline.cli.progress import reporter
-from ks4_pipeline.cli.reporting import report_on, say_where
+from ks4_pipeline.cli.reporting import collect, reports_beside, say_where
 from ks4_pipeline.errors import ConfigurationError
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.run import Outcome, RunReport, VersionOutcome
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ks4_pipeline.report.making import Attempt
+    from ks4_pipeline.report.attempt import Attempt
 
 
 def run(names: Sequence[str], numbers: Sequence[str], *, as_json: bool) -> int:
@@ -29,14 +29,17 @@ def run(names: Sequence[str], numbers: Sequence[str], *, as_json: bool) -> int:
     chosen = data_sets(settings, names)
     only = versions(numbers, chosen)
     pipeline = Pipeline(settings)
-    if as_json:
-        report = run_all(pipeline, chosen, only=only)
-        print_json(report, report_on(pipeline, report.loaded))
-    else:
-        with reporter() as watching:
-            report = run_all(pipeline, chosen, only=only, reporter=watching)
-        say_where(report_on(pipeline, report.loaded))
-        conclude(report, settings.warehouse)
+    with reports_beside(settings) as reports:
+        if as_json:
+            report = run_all(pipeline, chosen, only=only, on_work=reports.start)
+            reports.order(report.loaded)
+            print_json(report, collect(reports))
+        else:
+            with reporter() as watching:
+                report = run_all(pipeline, chosen, only=only, on_work=reports.start, reporter=watching)
+            reports.order(report.loaded)
+            say_where(collect(reports))
+            conclude(report, settings.warehouse)
     return report.exit_code
 
 

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
 from ks4_pipeline.cli.console import say_wrapped, warn
 from ks4_pipeline.cli.export import STANDARD_OUTPUT, beside, find
-from ks4_pipeline.pipeline import Pipeline
-from ks4_pipeline.settings import DataSet
+from ks4_pipeline.report.beside import ReportsBeside
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.file import WarehouseFile
-from ks4_pipeline.warehouse.reading import data_set_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from ks4_pipeline.report.making import Attempt
+    from ks4_pipeline.report.attempt import Attempt
+    from ks4_pipeline.settings import Settings
 
 
 def report(name: str | None, wanted: str, *, output: str | None) -> None:
@@ -25,32 +24,32 @@ def report(name: str | None, wanted: str, *, output: str | None) -> None:
     Raises:
         ConfigurationError: when the version is not in the warehouse.
     """
-    from ks4_pipeline.report.making import make, page_of
+    from ks4_pipeline.report.making import Reports
 
     settings = settings_for_reading()
     warehouse = WarehouseFile(existing_warehouse(settings))
     with warehouse.read() as connection:
         source = find(connection, name, wanted)
-    data_set = DataSet(name=source.data_set, id=data_set_ids(warehouse)[source.data_set])
-    pipeline, version = Pipeline(settings), VersionNumber.parse(source.version)
+    reports, version = Reports(warehouse, settings.reports_dir), VersionNumber.parse(source.version)
     if output is None:
-        written = str(make(pipeline, data_set, version))
+        written = str(reports.make(source.data_set, version))
     else:
         written = output
-        page = page_of(pipeline, data_set, version)
+        page = reports.page(source.data_set, version)
         with beside(output) as part:
             part.write_text(page, encoding="utf-8")
     if written != STANDARD_OUTPUT:
-        say_wrapped(f"The change report of {data_set.name} {version}: {written}")
+        say_wrapped(f"The change report of {source.data_set} {version}: {written}")
 
 
-def report_on(pipeline: Pipeline, loaded: Mapping[str, Iterable[VersionNumber]]) -> list[Attempt]:
-    """Make the reports of what was loaded; what hinders one is a warning, since the load itself is done."""
-    if not loaded:
-        return []
-    from ks4_pipeline.report.making import make_all
+def reports_beside(settings: Settings) -> ReportsBeside:
+    """What makes the reports of a data directory while it is loaded into."""
+    return ReportsBeside(settings.warehouse, settings.reports_dir)
 
-    made = make_all(pipeline, loaded)
+
+def collect(reports: ReportsBeside) -> list[Attempt]:
+    """Wait for the reports that were ordered; what hindered one is a warning, since the load itself is done."""
+    made = reports.collect()
     for attempt in made:
         if attempt.problem:
             what = f"{attempt.data_set} {attempt.version}"

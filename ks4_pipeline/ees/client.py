@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -81,6 +83,12 @@ class CsvStream:
     gunzip: Gunzip
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom to trust: read once per process, since that takes as long as ten requests."""
+    return httpx.create_ssl_context()
+
+
 class EesClient:
     """Asks the API of one base URL; a context manager that closes its connections.
 
@@ -109,6 +117,7 @@ class EesClient:
             # Only gzip, since it is unpacked here within bounds; httpx would unpack whole chunks of anything.
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"},
             follow_redirects=False,  # the API's own redirect can point at a host outsiders cannot use (contract §1.2)
+            verify=_trusted(),
             transport=transport,
             event_hooks={"response": [on_answer] if on_answer else []},
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
+
+from zlib_ng import zlib_ng
 
 from ks4_pipeline.ees.errors import EesTooLargeError, EesTransferError
 
@@ -26,7 +27,7 @@ class Gunzip:
         self._most = most
         self._setting = setting
         self._ratio = ratio
-        self._member = zlib.decompressobj(wbits=31)
+        self._member = zlib_ng.decompressobj(wbits=31)
         self._begun = False
         self._taken = self._given = 0
 
@@ -40,10 +41,10 @@ class Gunzip:
         self._taken += len(chunk)
         while chunk:
             if self._member.eof:
-                self._member = zlib.decompressobj(wbits=31)
+                self._member = zlib_ng.decompressobj(wbits=31)
             try:
                 portion = self._member.decompress(chunk, _PORTION)
-            except zlib.error as error:
+            except zlib_ng.error as error:  # type: ignore[misc]  # its stub calls it an instance
                 raise EesTransferError(self._url, f"the gzip body is damaged ({error}).") from error
             self._begun = True
             chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail

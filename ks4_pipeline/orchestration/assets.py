@@ -19,7 +19,7 @@ from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.quality import CheckResult, Severity
 from ks4_pipeline.quality.judging import FailedRulesError
 from ks4_pipeline.quality.rules import Rule
-from ks4_pipeline.report.making import make_all, report_path
+from ks4_pipeline.report.making import Reports
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import change_of, checks_of
@@ -294,7 +294,7 @@ def _report(data_set: DataSet) -> dg.AssetsDefinition:
         version = VersionNumber.parse(context.partition_key)
         started = time.monotonic()
         problems = []
-        for attempt in make_all(pipeline, {data_set.name: [version]}):
+        for attempt in Reports.of(pipeline).make_all({data_set.name: [version]}):
             if attempt.problem:
                 problems.append(f"{attempt.version}: {attempt.problem}")
                 context.log.warning("The change report of %s %s", data_set.name, problems[-1])
@@ -315,7 +315,7 @@ def report_results(
 ) -> Results:
     """What the UI shows of a version's change report; only why not, where it could not be made."""
     key = asset_key(data_set, "report")
-    page = report_path(pipeline, data_set, version)
+    page = Reports.of(pipeline).path(data_set.name, version)
     yield dg.AssetCheckResult(
         passed=not problem,
         check_name=REPORT_MADE,

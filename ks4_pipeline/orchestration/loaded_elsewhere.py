@@ -30,7 +30,7 @@ from ks4_pipeline.orchestration.assets import (
 from ks4_pipeline.orchestration.runs import attempts_at
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.quality.book import rules_in_force
-from ks4_pipeline.report.making import report_path
+from ks4_pipeline.report.making import Reports
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import InForce, checks_of
@@ -70,7 +70,7 @@ def _results(pipeline: Pipeline, data_set: DataSet, landed: Landed) -> Results:
         yield from observation_results(data_set, landed.version, observations, rules, results)
     yield from table_results(pipeline, data_set, landed.version)
     yield from revision_results(pipeline, data_set, landed.version)
-    if report_path(pipeline, data_set, landed.version).is_file():
+    if Reports.of(pipeline).path(data_set.name, landed.version).is_file():
         yield from report_results(pipeline, data_set, landed.version)
 
 

@@ -28,7 +28,7 @@ look at. The connection can read the Parquet files it was given and nothing else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +36,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from ks4_pipeline import memory
+from ks4_pipeline.census import PeriodCounts
 from ks4_pipeline.columns import FLAG_SUFFIX, TOTALS, Column, Columns, Role
 from ks4_pipeline.ees.models import Indicator
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, GeographicLevel, TimeCategory
@@ -152,7 +153,7 @@ class Relations:
         if case.only_with is None:
             return True
         measure, markers = case.only_with
-        return not self._version.facts.markers[self._measures[measure].name].keys().isdisjoint(markers)
+        return not self._version.markers[self._measures[measure].name].keys().isdisjoint(markers)
 
     def _ask_all(self, query: str) -> tuple[int, ...]:
         return self.connection.execute(query).fetchone() or ()
@@ -162,16 +163,19 @@ class Relations:
         kept = [column for column in self.columns.of_file if column.role in {Role.GEOGRAPHY, Role.FILTER}]
         other = [column for column in self.columns.of_file if column.role is Role.OTHER]
         filters = [column for column in kept if column.role is Role.FILTER]
-        counts = [f"count({identifier(column.flag)}) AS marked_{n}" for n, column in enumerate(self.columns.numeric)]
-        counts += [f"count({identifier(column.name)}) AS filled_{n}" for n, column in enumerate(kept)]
+        counts = [f"count({identifier(column.name)}) AS filled_{n}" for n, column in enumerate(kept)]
         counts += [f"count_if({_is_total(column)}) AS total_{n}" for n, column in enumerate(filters)]
         for n, column in enumerate(other):
             name = f"coalesce({identifier(column.name)}, '')"
             counts += [f"min({name}) AS least_{n}", f"max({name}) AS most_{n}"]
         self._table("cube", f"SELECT {_comma([*_ALWAYS, 'count(*) AS rows', *counts])} FROM observations GROUP BY ALL")
         self._table("levels", "SELECT geographic_level, sum(rows) AS rows FROM cube GROUP BY ALL ORDER BY ALL")
-        self._table("periods", _PERIODS.format(source="cube"))
-        self._unpivot("filled", "geographic_level", "filled", ((c.name, n) for n, c in enumerate(kept)))
+        self._table(
+            "periods",
+            "SELECT time_period, time_identifier, sum(rows) AS rows FROM cube GROUP BY ALL "
+            "ORDER BY time_identifier, time_period",
+        )
+        self._unpivot("filled", "geographic_level", ((c.name, n) for n, c in enumerate(kept)))
         self._table(
             "filters",
             _union(
@@ -197,23 +201,18 @@ class Relations:
         self._compare_shares()
 
     def _compare_shares(self) -> None:
-        """``marker_shares`` and ``previous_periods``; an indicator that was renamed is the same one."""
-        now = [(column.name, n) for n, column in enumerate(self.columns.numeric)]
-        self._unpivot("marked", "time_period, time_identifier", "marked", now)
-        before: list[tuple[str, int]] = []
-        if self._previous is None:
-            self._table("previous_cube", f"SELECT {_comma(_ALWAYS)}, rows FROM cube WHERE false")
-        else:
-            numeric = self._previous.columns.numeric
-            names = _names_now(self._version, self._previous)
-            before = [(names[column.name], n) for n, column in enumerate(numeric) if column.name in names]
-            counts = [f"count({identifier(column.flag)}) AS marked_{n}" for n, column in enumerate(numeric)]
-            self._table(
-                "previous_cube",
-                f"SELECT {_comma([*_ALWAYS, 'count(*) AS rows', *counts])} FROM previous GROUP BY ALL",
-            )
-        self._table("previous_periods", _PERIODS.format(source="previous_cube"))
-        self._unpivot("previous_marked", "time_period, time_identifier", "marked", before, source="previous_cube")
+        """``marker_shares`` and ``previous_periods``, counted when the versions were typed.
+
+        An indicator that was renamed is the same one.
+        """
+        before = self._previous.facts.periods if self._previous else ()
+        names = _names_now(self._version, self._previous) if self._previous else {}
+        shape = "time_period VARCHAR, time_identifier VARCHAR, rows BIGINT"
+        self._rows("previous_periods", shape, ((of.time_period, of.time_identifier, of.rows) for of in before))
+        shape = "time_period VARCHAR, time_identifier VARCHAR, indicator VARCHAR, rows BIGINT, marked BIGINT"
+        now = {column.name: column.name for column in self.columns.numeric}
+        self._rows("marked", shape, _marked(self._version.facts.periods, now))
+        self._rows("previous_marked", shape, _marked(before, names))
         self._table(
             "marker_shares",
             "SELECT now.*, before.rows AS previous_rows, before.marked AS previous_marked FROM marked AS now "
@@ -240,7 +239,7 @@ class Relations:
         self._rows(
             "marker_cells",
             "indicator VARCHAR, marker VARCHAR, cells BIGINT",
-            ((name, marker, n) for name, found in facts.markers.items() for marker, n in found.items()),
+            ((name, marker, n) for name, found in self._version.markers.items() for marker, n in found.items()),
         )
 
     def _state_words(self) -> None:
@@ -299,35 +298,26 @@ class Relations:
             "GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"
         )
 
-    def _unpivot(
-        self, name: str, by: str, stem: str, columns: Iterable[tuple[str, int]], *, source: str = "cube"
-    ) -> None:
+    def _unpivot(self, name: str, by: str, columns: Iterable[tuple[str, int]]) -> None:
         """A row per group and column, from the cube's numbered counts."""
-        what = "indicator" if stem == "marked" else "column_name"
-        counts = [f"{{'{what}': {literal(column)}, 'n': {stem}_{number}}}" for column, number in columns]
-        cells = f"[{_comma(counts)}]" if counts else f"CAST([] AS STRUCT({what} VARCHAR, n BIGINT)[])"
+        counts = [f"{{'column_name': {literal(column)}, 'n': {name}_{number}}}" for column, number in columns]
+        cells = f"[{_comma(counts)}]" if counts else "CAST([] AS STRUCT(column_name VARCHAR, n BIGINT)[])"
         self._table(
             name,
-            f"SELECT {by}, cell.{what} AS {what}, sum(rows) AS rows, sum(cell.n) AS {stem} "
-            f"FROM (SELECT {by}, rows, unnest({cells}) AS cell FROM {source}) GROUP BY ALL ORDER BY ALL",
+            f"SELECT {by}, cell.column_name AS column_name, sum(rows) AS rows, sum(cell.n) AS {name} "
+            f"FROM (SELECT {by}, rows, unnest({cells}) AS cell FROM cube) GROUP BY ALL ORDER BY ALL",
         )
 
     def _table(self, name: str, query: str, parameters: Sequence[object] = ()) -> None:
         self.connection.execute(f"CREATE TABLE {name} AS {query}", list(parameters))
 
     def _rows(self, name: str, shape: str, rows: Iterable[Sequence[object]]) -> None:
+        """A table of rows made here; handed over column by column, since a parameter per cell costs seconds."""
         self.connection.execute(f"CREATE TABLE {name} ({shape})")
-        found = [list(row) for row in rows]
-        if found:
-            holders = f"({_comma('?' for _ in found[0])})"
-            values = [value for row in found for value in row]
-            self.connection.execute(f"INSERT INTO {name} VALUES {_comma(holders for _ in found)}", values)
-
-
-_PERIODS = (
-    "SELECT time_period, time_identifier, sum(rows) AS rows FROM {source} GROUP BY ALL "
-    "ORDER BY time_identifier, time_period"
-)
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        if columns:
+            cells = (f"unnest(CAST(? AS {kind}[]))" for _, kind in _columns(shape))
+            self.connection.execute(f"INSERT INTO {name} SELECT {_comma(cells)}", columns)
 
 
 @contextmanager
@@ -395,6 +385,13 @@ def _names_now(version: Observations, previous: Observations) -> dict[str, str]:
     }
 
 
+def _marked(periods: Iterable[PeriodCounts], names: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
+    """A row per period and indicator: its name now, by its name then."""
+    for period in periods:
+        for name, now in names.items():
+            yield period.time_period, period.time_identifier, now, period.rows, period.marked(name)
+
+
 def _is_total(column: Column) -> str:
     return f"lower({identifier(column.name)}) IN ({_comma(map(literal, TOTALS))})"
 
@@ -413,8 +410,13 @@ def _union(parts: Sequence[str], shape: str) -> str:
     """The parts one below the other; without any, an empty relation of that shape."""
     if parts:
         return " UNION ALL ".join(parts)
-    columns = (column.split(" ") for column in shape.split(", "))
-    return f"SELECT {_comma(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns)} WHERE false"
+    return f"SELECT {_comma(f'CAST(NULL AS {kind}) AS {name}' for name, kind in _columns(shape))} WHERE false"
+
+
+def _columns(shape: str) -> list[tuple[str, str]]:
+    """Name and type of each column."""
+    pairs = (column.partition(" ") for column in shape.split(", "))
+    return [(name, kind) for name, _, kind in pairs]
 
 
 def as_text(value: object) -> str:

@@ -5,7 +5,9 @@ A line joins only years that may be compared: it ends before a year that stands 
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +46,11 @@ class Size:
 
 PANEL = Size(300, 220, 12)
 WIDE = Size(640, 340, 13)
+
+
+def make_ready() -> None:
+    """Start what draws, which takes as long as drawing twenty charts."""
+    vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "point", "encoding": {}})
 
 
 def svg(headline: Headline, measure: Measure, name: str) -> Markup:
@@ -157,7 +164,7 @@ def _spec(headline: Headline, measure: Measure, size: Size, *, legend: bool) -> 
             "encoding": {"x": x},
         },
         {
-            "transform": [{"filter": f"!{front_rows}"}],
+            "transform": [{"filter": f"!{front_rows} && datum.joined"}],
             "mark": {"type": "line", "color": _CONTEXT, "strokeWidth": 1},
             "encoding": {"x": x, "y": y, "detail": detail},
         },
@@ -172,7 +179,7 @@ def _spec(headline: Headline, measure: Measure, size: Size, *, legend: bool) -> 
             "encoding": {"x": x, "y": {**y, "field": "lower"}, "y2": {"field": "upper"}, "color": colour},
         },
         {
-            "transform": [{"filter": front_rows}],
+            "transform": [{"filter": f"{front_rows} && datum.joined"}],
             "mark": {"type": "line", "strokeWidth": 2},
             "encoding": {"x": x, "y": y, "detail": detail, "color": colour},
         },
@@ -186,7 +193,16 @@ def _spec(headline: Headline, measure: Measure, size: Size, *, legend: bool) -> 
             "mark": {"type": "point", "filled": True, "fill": "white", "size": 46, "strokeWidth": 1.5, "opacity": 1},
             "encoding": {"x": x, "y": y, "stroke": {**colour, "legend": None}, "shape": {**shape, "legend": None}},
         },
-        *_end_labels(headline, measure, size, x, (low, high)),
+        {
+            "data": {"values": list(_end_labels(headline, measure, size, (low, high)))},
+            "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": size.letters, "fontWeight": "bold"},
+            "encoding": {
+                "x": x,
+                "y": {**y, "field": "at"},
+                "text": {"field": "label"},
+                "color": {**colour, "legend": None},
+            },
+        },
     ]
     title: Spec = {"text": measure.indicator.label, "anchor": "start", "offset": 8, "limit": size.width + 80}
     return {
@@ -223,7 +239,9 @@ def _upright(labels: Sequence[str], size: Size) -> bool:
 
 def _rows(headline: Headline, measure: Measure, name: str) -> Iterator[Spec]:
     front = name in headline.series[: headline.highlighted]
-    for period, value, line in segments(headline, measure, name):
+    drawn = list(segments(headline, measure, name))
+    points_of = Counter(line for *_, line in drawn)
+    for period, value, line in drawn:
         point = headline.points[measure.indicator.column, name, period]
         yield {
             "period": period,
@@ -232,6 +250,7 @@ def _rows(headline: Headline, measure: Measure, name: str) -> Iterator[Spec]:
             "lower": point.lower,
             "upper": point.upper,
             "line": line,
+            "joined": points_of[line] > 1,  # drawing lines of one point takes longer than all else
             "front": front,
             "alone": period in measure.breaks,
         }
@@ -246,34 +265,20 @@ def _domain(values: Sequence[float]) -> tuple[float, float]:
     return low - room if low < 0 else low, high + room
 
 
-def _end_labels(
-    headline: Headline, measure: Measure, size: Size, x: Spec, domain: tuple[float, float]
-) -> Iterator[Spec]:
-    """The last figure of each series that stands out, written beside it, pushed apart where they would touch."""
+def _end_labels(headline: Headline, measure: Measure, size: Size, domain: tuple[float, float]) -> Iterator[Spec]:
+    """The last figure of each series that stands out, to stand beside it, pushed apart where they would touch."""
     ends: dict[str, tuple[str, float]] = {}
     for name in headline.series[: headline.highlighted]:
         for period, value, _ in segments(headline, measure, name):
             ends[name] = period, value
     last = max((headline.periods.index(period) for period, _ in ends.values()), default=0)
     low, high = domain
-    taken = -1000.0
+    apart = _LINE_HEIGHT * size.letters * (high - low) / size.height
+    at = math.inf
     for name, (period, value) in sorted(ends.items(), key=lambda end: -end[1][1]):
-        if headline.periods.index(period) != last:
-            continue
-        wanted = (high - value) / (high - low) * size.height
-        taken = max(wanted, taken + _LINE_HEIGHT * size.letters)
-        yield {
-            "data": {"values": [{"period": period, "label": figure(value, measure.indicator)}]},
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "dx": 7,
-                "fontSize": size.letters,
-                "color": COLOURS[headline.series.index(name)],
-                "fontWeight": "bold",
-            },
-            "encoding": {"x": x, "y": {"value": taken}, "text": {"field": "label"}},
-        }
+        if headline.periods.index(period) == last:
+            at = min(value, at - apart)
+            yield {"period": period, "series": name, "label": figure(value, measure.indicator), "at": at}
 
 
 def table(headline: Headline, measure: Measure) -> list[tuple[str, list[tuple[str, str]]]]:

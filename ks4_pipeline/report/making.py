@@ -1,39 +1,35 @@
 """Change reports as files: ``reports/<name>/<version>.html``, with the key chart beside it as a picture.
 
 A report tells of a load and is no part of it: whoever loads asks for reports afterwards, and one that cannot be made is
-a warning (:func:`make_all`).
+a warning (:meth:`Reports.make_all`).
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ks4_pipeline import durable
-from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.report import charts, page
+from ks4_pipeline.report.attempt import Attempt, report_path, why
 from ks4_pipeline.report.content import Report
 from ks4_pipeline.report.reading import read
-from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse.file import WarehouseFile
+from ks4_pipeline.warehouse.reading import loaded_versions
+
+if TYPE_CHECKING:
+    from ks4_pipeline.pipeline import Pipeline
 
 _LEAD = re.compile(r'<p class="lead" id="lead">(.*?)</p>', re.DOTALL)
 _POINTS = re.compile(r'<ul class="points">(.*?)</ul>', re.DOTALL)
 _POINT = re.compile(r"<li>(.*?)</li>", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A report that was made, or could not be; ``problem`` says why."""
-
-    data_set: str
-    version: VersionNumber
-    path: Path
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,62 +40,76 @@ class Summary:
     points: tuple[str, ...]
 
 
-def report_path(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> Path:
-    """Where a version's report belongs."""
-    return pipeline.settings.reports_dir / data_set.name / f"{version}.html"
+@dataclass(frozen=True)
+class Reports:
+    """The change reports of one data directory.
+
+    Attributes:
+        warehouse: what they are made from.
+        folder: where they belong.
+        clock: tells the time.
+    """
+
+    warehouse: WarehouseFile
+    folder: Path
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Reports:
+        """Those of a pipeline's data directory."""
+        return cls(pipeline.warehouse, pipeline.settings.reports_dir, pipeline.now)
+
+    def path(self, data_set: str, version: VersionNumber) -> Path:
+        """Where a version's report belongs."""
+        return report_path(self.folder, data_set, version)
+
+    def page(self, data_set: str, version: VersionNumber) -> str:
+        """A version's report, without putting it anywhere.
+
+        Raises:
+            NotLoadedError: when it has no table in the warehouse.
+        """
+        return page.html(read(self.warehouse, data_set, version), self.clock())
+
+    def make(self, data_set: str, version: VersionNumber) -> Path:
+        """Make a version's report and put it into its place, where it replaces an earlier one.
+
+        Raises:
+            NotLoadedError: when it has no table in the warehouse.
+        """
+        report = read(self.warehouse, data_set, version)
+        path = self.path(data_set, version)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = _key_chart(report)
+        if picture is None:
+            picture_path(path).unlink(missing_ok=True)
+        else:
+            durable.write_atomically(picture_path(path), picture)
+        durable.write_atomically(path, page.html(report, self.clock()).encode())
+        return path
+
+    def make_all(self, loaded: Mapping[str, Iterable[VersionNumber]]) -> list[Attempt]:
+        """Make the reports of versions that were loaded now, and of those that are compared with them.
+
+        Args:
+            loaded: by data set, the versions.
+        """
+        in_force = loaded_versions(self.warehouse)
+        made = []
+        for name, versions in loaded.items():
+            for version in _concerned(in_force.get(name, ()), set(versions)):
+                problem = ""
+                try:
+                    self.make(name, version)
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with a report, what was loaded is loaded
+                    problem = why(error)
+                made.append(Attempt(name, version, self.path(name, version), problem))
+        return made
 
 
 def picture_path(report: Path) -> Path:
     """Where the key chart of a report belongs; not every report has one."""
     return report.with_suffix(".png")
-
-
-def page_of(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> str:
-    """A version's report, without putting it anywhere.
-
-    Raises:
-        NotLoadedError: when it has no table in the warehouse.
-    """
-    return page.html(read(pipeline.warehouse, data_set.name, version), pipeline.now())
-
-
-def make(pipeline: Pipeline, data_set: DataSet, version: VersionNumber) -> Path:
-    """Make a version's report and put it into its place, where it replaces an earlier one.
-
-    Raises:
-        NotLoadedError: when it has no table in the warehouse.
-    """
-    report = read(pipeline.warehouse, data_set.name, version)
-    path = report_path(pipeline, data_set, version)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture = _key_chart(report)
-    if picture is None:
-        picture_path(path).unlink(missing_ok=True)
-    else:
-        durable.write_atomically(picture_path(path), picture)
-    durable.write_atomically(path, page.html(report, pipeline.now()).encode())
-    return path
-
-
-def make_all(pipeline: Pipeline, loaded: Mapping[str, Iterable[VersionNumber]]) -> list[Attempt]:
-    """Make the reports of versions that were loaded now, and of those that are compared with them.
-
-    Args:
-        pipeline: what is followed, and where.
-        loaded: by data set, the versions.
-    """
-    in_force = pipeline.in_force()
-    made = []
-    for name, versions in loaded.items():
-        data_set = pipeline.settings.data_set(name)
-        for version in _concerned(in_force.get(name, ()), set(versions)):
-            path, problem = report_path(pipeline, data_set, version), ""
-            try:
-                make(pipeline, data_set, version)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with a report, what was loaded is loaded
-                problem = f"{type(error).__name__}: {error}"
-            made.append(Attempt(name, version, path, problem))
-    return made
 
 
 def summary_of(report: Path) -> Summary:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ks4_pipeline.markers import MARKERS
@@ -53,27 +54,22 @@ class _Share:
     depth: float
 
 
+def make_ready() -> None:
+    """Do now what the first page would wait for."""
+    _template()
+
+
 def html(report: Report, made_at: datetime) -> str:
     """The page."""
-    environment = Environment(
-        loader=PackageLoader("ks4_pipeline.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"day": _day, "sentence": lambda text: text[:1].upper() + text[1:]}
-    style, *_ = environment.loader.get_source(environment, "page.css") if environment.loader else ("",)
+    template, style = _template()
     headline, changed = report.headline, report.changed
     drawn = _charts(headline) if headline else []
     latest = _latest(headline, drawn) if headline else []
     moved = _moved_points(headline, drawn) if headline else []
     checks = sorted(report.checks, key=lambda check: (check.passed, check.severity != "error"))
     heat_periods, heat, left_out = _heat(report.gaps)
-    return environment.get_template(
-        "page.html.j2"
-    ).render(
-        style=Markup(style),  # noqa: S704 - our own file
+    return template.render(
+        style=style,
         wording=wording,
         about=report.about,
         periods=report.periods,
@@ -109,6 +105,21 @@ def html(report: Report, made_at: datetime) -> str:
         max_findings=_FINDINGS,
         columns_of=columns_of,
     )
+
+
+@cache
+def _template() -> tuple[Template, Markup]:
+    """The page's template and its style sheet, compiled once: that takes longer than to fill them in."""
+    environment = Environment(
+        loader=PackageLoader("ks4_pipeline.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"day": _day, "sentence": lambda text: text[:1].upper() + text[1:]}
+    style, *_ = environment.loader.get_source(environment, "page.css") if environment.loader else ("",)
+    return environment.get_template("page.html.j2"), Markup(style)  # noqa: S704 - our own file
 
 
 def _charts(headline: Headline) -> list[_Chart]:

@@ -7,12 +7,14 @@ here than a small one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
 
 from ks4_pipeline import memory
+from ks4_pipeline.census import PERIOD, PeriodCounts
 from ks4_pipeline.columns import FILE_VERSION, FLAG_SUFFIX, TOTALS, Role
 from ks4_pipeline.ees.pages import data_set_page
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS_BY_LABEL, GeographicLevel
@@ -40,6 +42,7 @@ from ks4_pipeline.report.content import (
 )
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.comparison import CLASSES
+from ks4_pipeline.warehouse.counts import periods_of
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
 from ks4_pipeline.warehouse.reading import NotLoadedError, checks_of
@@ -58,6 +61,9 @@ from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 _LARGEST = 12
 _PLACES = 12
 _ANNOUNCED = 60
+_ROWS_MEASURED = 1_000_000
+_ROW_GROUP = 122_880
+"""Rows that DuckDB stores together, and skips together."""
 _NATIONAL = "NAT"
 _NOTES = "notes"
 
@@ -95,6 +101,8 @@ class _Reading:
         if version not in stored:
             loaded = ", ".join(map(str, sorted(stored))) or "none"
             raise NotLoadedError(f"{data_set} has no table of version {version}. Loaded versions: {loaded}.")
+        self._stored = stored
+        self._counts_of: dict[VersionNumber, list[PeriodCounts]] = {}
         self._before = max((other for other in stored if other < version), default=None)
         self._columns = names_of(stored)
         self._notes = self._read_notes()
@@ -161,18 +169,20 @@ class _Reading:
         if not rows:
             return None
         before, structure, key_is_unique, *counts = rows[0]
-        names = {column.name: indicator for column, indicator in self._numeric}
+        labels = {column.name: indicator.label for column, indicator in self._numeric}
         by_indicator = {
-            name: Counts(names[name].label if name in names else str(name), of)
-            for name, of in self._counts("indicator").items()
+            name: Counts(labels.get(name, name), of)
+            for name, of in self._changes_by("indicator", ["indicator"]).items()
             if name is not None
         }
         order = [column.name for column in self._columns]
-        periods = {self._period_key(key): of for key, of in self._counts(self._period_sql(self._names(None))).items()}
+        names = self._names(None)
+        by_period = self._changes_by(self._period_sql(names), names & set(PERIOD))
+        periods = {self._period_key(key): of for key, of in by_period.items()}
         series = self._series_column()
-        by_series = self._counts(identifier(series.name)) if series else {}
-        place = self._place_sql(self._names(None))
-        by_place = self._counts(place) if place else {}
+        by_series = self._changes_by(identifier(series.name), [series.name]) if series else {}
+        place = self._place_sql(names)
+        by_place = self._changes_by(place, {"geographic_level", *_name_columns(names)}) if place else {}
         return Changed(
             before=VersionNumber.parse(before),
             counts=dict(zip(CLASSES, counts, strict=True)),
@@ -203,10 +213,17 @@ class _Reading:
             found[heading] = (*found.get(heading, ()), item)
         return found
 
-    def _counts(self, expression: str) -> dict[str | None, dict[str, int]]:
+    def _changes_by(self, expression: str, columns: Iterable[str]) -> dict[str | None, dict[str, int]]:
+        """Changes of each class by an expression over some columns.
+
+        It is evaluated for what these columns tell apart: for each of a hundred million rows it would cost as much as
+        the counting.
+        """
+        raw = ", ".join([*map(identifier, sorted(columns)), "class"])
         rows = self._ask(
-            f"SELECT {expression}, class, count(*) FROM {qualified(self._data_set, TABLE)} "
-            "WHERE to_version = $version GROUP BY ALL ORDER BY ALL",
+            f"SELECT {expression}, class, sum(cells) FROM (SELECT {raw}, count(*) AS cells "
+            f"FROM {qualified(self._data_set, TABLE)} WHERE to_version = $version GROUP BY ALL) "
+            "GROUP BY ALL ORDER BY ALL",
         )
         found: dict[str | None, dict[str, int]] = {}
         for what, kind, count in rows:
@@ -214,31 +231,49 @@ class _Reading:
         return found
 
     def _largest(self, place: str | None) -> tuple[Revision, ...]:
-        """The largest revisions, each measured by the standard deviation of its indicator in this version."""
-        numeric = [(column, found) for column, found in self._numeric if found.column not in headline.LIMITS]
+        """The largest revisions, each measured by the standard deviation of its indicator in this version.
+
+        How large they are is looked for first, since nothing else has to be read for that.
+        """
+        numeric = [column for column, found in self._numeric if found.column not in headline.LIMITS]
         if not numeric:
             return ()
-        spreads = ", ".join(f"stddev_pop({identifier(column.names[self._version])})" for column, _ in numeric)
-        row = self._ask(f"SELECT {spreads} FROM {self._table(self._version)}")[0]
-        spread = ", ".join(
-            f"({literal(column.name)}, {value or 1.0!r}::DOUBLE)"
-            for (column, _), value in zip(numeric, row, strict=True)
+        spreads = zip(numeric, self._spreads(numeric), strict=True)
+        spread = ", ".join(f"({literal(column.name)}, {value!r}::DOUBLE)" for column, value in spreads)
+        revised = (
+            f"FROM {qualified(self._data_set, TABLE)} JOIN (VALUES {spread}) s(indicator, spread) USING (indicator) "
+            "WHERE to_version = $version AND class = 'revised' AND old_value IS NOT NULL AND new_value IS NOT NULL"
         )
+        size = "abs(new_value - old_value) / spread"
+        sizes = self._ask(f"SELECT {size} {revised} ORDER BY 1 DESC LIMIT {_LARGEST}")
+        if not sizes:
+            return ()
         names = self._names(None)
         filters = [column for column in self._columns if self._is_filter(column) and column.name in names]
         wheres = [place] if place else []
         wheres += [identifier(column.name) for column in filters]
         rows = self._ask(
             f"SELECT indicator, {self._period_sql(names)}, old_value, new_value{''.join(f', {w}' for w in wheres)} "
-            f"FROM {qualified(self._data_set, TABLE)} JOIN (VALUES {spread}) s(indicator, spread) USING (indicator) "
-            "WHERE to_version = $version AND class = 'revised' AND old_value IS NOT NULL AND new_value IS NOT NULL "
-            f"ORDER BY abs(new_value - old_value) / spread DESC, 1, 2, 3, 4 LIMIT {_LARGEST}",
+            f"{revised} AND {size} >= $least ORDER BY {size} DESC, 1, 2, 3, 4 LIMIT {_LARGEST}",
+            least=sizes[-1][0],
         )
         indicators = {column.name: indicator for column, indicator in self._numeric}
         return tuple(
             Revision(indicators[name], _period_label(self._period_key(period)), _told_apart(parts), old, new)
             for name, period, old, new, *parts in rows
         )
+
+    def _spreads(self, columns: Sequence[UnifiedColumn]) -> Iterator[float]:
+        """The standard deviation of each column's figures; 1 where there is none.
+
+        It says only what is large of an indicator, so of a large table every so many row groups are enough.
+        """
+        parts = ", ".join(f"stddev_pop({identifier(column.names[self._version])})" for column in columns)
+        rows = sum(counted.rows for counted in self._counted(self._version))
+        groups = f"rowid // {_ROW_GROUP} % {max(1, math.ceil(rows / _ROWS_MEASURED))} = 0"
+        row = self._ask(f"SELECT {parts} FROM {self._table(self._version)} WHERE {groups}")[0]
+        for spread in row:
+            yield spread if spread and math.isfinite(spread) else 1.0
 
     # --- markers ----------------------------------------------------------------------------------------------------
 
@@ -270,17 +305,13 @@ class _Reading:
         columns = [(column, indicator) for column, indicator in self._numeric if version in column.numeric_in]
         if not columns:
             return {}, {}
-        flags = "".join(f", histogram({identifier(column.names[version] + FLAG_SUFFIX)})" for column, _ in columns)
-        rows = self._ask(
-            f"SELECT {self._period_sql(self._names(version))}, count(*){flags} FROM {self._table(version)} GROUP BY 1"
-        )
         found, markers = {}, dict[str, int]()
-        for period, count, *histograms in rows:
-            label = _period_label(self._period_key(period))
-            for (_, indicator), histogram in zip(columns, histograms, strict=True):
-                marked: Mapping[str, int] = histogram or {}
-                found[indicator.column, label] = Gap(count, sum(marked.values()))
-                for symbol, number in marked.items():
+        for counted in self._counted(version):
+            label = _period_label(_period(counted))
+            for column, indicator in columns:
+                name = column.names[version]
+                found[indicator.column, label] = Gap(counted.rows, counted.marked(name))
+                for symbol, number in counted.markers.get(name, {}).items():
                     markers[symbol] = markers.get(symbol, 0) + number
         return found, markers
 
@@ -516,9 +547,14 @@ class _Reading:
         return Indicator(column, label or column, unit, places)
 
     def _periods_of(self, version: VersionNumber) -> list[tuple[Period, str]]:
-        rows = self._ask(f"SELECT DISTINCT {self._period_sql(self._names(version))} FROM {self._table(version)}")
-        periods = sorted((self._period_key(text) for (text,) in rows), key=_chronological)
+        periods = sorted({_period(counted) for counted in self._counted(version)}, key=_chronological)
         return [(period, _period_label(period)) for period in periods]
+
+    def _counted(self, version: VersionNumber) -> list[PeriodCounts]:
+        """What there is of each of a version's periods."""
+        if version not in self._counts_of:
+            self._counts_of[version] = periods_of(self._connection, self._data_set, version, self._stored[version])
+        return self._counts_of[version]
 
     @staticmethod
     def _period_sql(names: Iterable[str]) -> str:
@@ -537,9 +573,7 @@ class _Reading:
         if "geographic_level" not in names:
             return ""
         cases = " ".join(
-            f"WHEN {literal(level.label)} THEN {identifier(name)}"
-            for level in GEOGRAPHIC_LEVELS
-            if (name := _name_column(level, names))
+            f"WHEN {literal(label)} THEN {identifier(name)}" for name, label in _name_columns(names).items()
         )
         return f"coalesce(CASE geographic_level {cases} END, geographic_level)" if cases else "geographic_level"
 
@@ -548,6 +582,15 @@ def _name_column(level: GeographicLevel, names: set[str]) -> str | None:
     """The column that names a level's places."""
     present = [name for name in level.columns if name in names]
     return next((name for name in present if name.endswith("_name")), next(iter(present), None))
+
+
+def _name_columns(names: set[str]) -> dict[str, str]:
+    """The columns that name places, and the label of each one's level."""
+    return {name: level.label for level in GEOGRAPHIC_LEVELS if (name := _name_column(level, names))}
+
+
+def _period(counted: PeriodCounts) -> Period:
+    return counted.time_identifier or "", counted.time_period or ""
 
 
 def _period_label(period: Period) -> str:

@@ -15,7 +15,7 @@ import duckdb
 
 from ks4_pipeline.audit import CHECKS as AUDIT_CHECKS
 from ks4_pipeline.audit import announced_item
-from ks4_pipeline.columns import Column
+from ks4_pipeline.columns import Column, Role
 from ks4_pipeline.ees.models import (
     Change,
     Changes,
@@ -38,6 +38,7 @@ from ks4_pipeline.quality.judging import Judgement
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.structure import Item
 from ks4_pipeline.versions import VersionNumber
+from ks4_pipeline.warehouse import counts
 from ks4_pipeline.warehouse.schema import (
     CHANGES,
     CHECKS,
@@ -45,8 +46,10 @@ from ks4_pipeline.warehouse.schema import (
     DATA_SETS,
     FILTER_OPTIONS,
     LOCATIONS,
+    MARKER_COUNTS,
     OF_A_VERSION,
     TIME_PERIODS,
+    UNLISTED,
     VERSIONS,
     Row,
     insert,
@@ -54,8 +57,6 @@ from ks4_pipeline.warehouse.schema import (
 from ks4_pipeline.warehouse.sql import identifier
 from ks4_pipeline.warehouse.tables import sql_type
 
-UNLISTED = "Unlisted"
-"""Status of a version that is loaded and that the publisher no longer lists."""
 LISTED = ("status", "published", "withdrawn", "notes", "release", "release_slug", "file_id")
 """The columns of a version that follow the publisher's list."""
 
@@ -66,16 +67,18 @@ def replace_version(
     landed: Landed,
     observations: Observations,
 ) -> None:
-    """Describe a loaded version anew: columns, options, places, periods and announced changes."""
+    """Describe a loaded version anew: columns, options, places, periods, counted markers and announced changes."""
     about: Row = {"data_set": data_set.name, "version": str(landed.version)}
     for table in OF_A_VERSION:
         connection.execute(f"DELETE FROM {table.qualified} WHERE data_set = $data_set AND version = $version", about)
     columns = enumerate(observations.columns.observations, 1)
+    indicators = (column.name for column in observations.columns.of_file if column.role is Role.INDICATOR)
     rows = {
         COLUMNS: (_column_row(position, column) for position, column in columns),
         FILTER_OPTIONS: _option_rows(landed.meta),
         LOCATIONS: (row for group in landed.meta.locations for row in _location_rows(group)),
         TIME_PERIODS: _period_rows(landed.meta),
+        MARKER_COUNTS: counts.rows_of(observations.facts.periods, indicators),
         CHANGES: _change_rows(landed.changes),
     }
     for table, found in rows.items():

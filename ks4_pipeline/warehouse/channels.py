@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ks4_pipeline.ees.models import VersionRecord
+from ks4_pipeline.columns import Column, Role
+from ks4_pipeline.ees.models import Filter, FilterOption, Indicator, VersionRecord
 from ks4_pipeline.identity import UnifiedColumn
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.schema import VERSIONS
+from ks4_pipeline.warehouse.schema import COLUMNS, FILTER_OPTIONS, VERSIONS
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.tables import column_comment
+
+_AN_OPTION = FilterOption(id="", label="")  # a comment says how many there are, and not which
 
 
 def choose(records: Iterable[VersionRecord], loaded: Collection[VersionNumber]) -> dict[str, VersionNumber]:
@@ -42,11 +46,19 @@ def update_views(
     for channel in before.keys() - channels.keys():
         connection.execute(f"DROP VIEW IF EXISTS {qualified(schema, channel)}")
     moved = {channel: version for channel, version in channels.items() if anew or before.get(channel) != version}
+    if not moved:
+        return
     described = Comments.of(connection, schema, {version.table for version in moved.values()})
+    tables = dict(
+        connection.execute(
+            "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ? AND list_contains(?, table_name)",
+            [schema, list(described.columns)],
+        ).fetchall()
+    )
     for channel, version in moved.items():
         view = qualified(schema, channel)
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {qualified(schema, version.table)}")
-        about = f"{_meaning(channel)}, now {version}. {described.tables.get(version.table, '')}"
+        about = f"{_meaning(channel)}, now {version}. {tables.get(version.table, '')}"
         statements = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
         statements += [
             f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}"
@@ -57,29 +69,34 @@ def update_views(
 
 @dataclass(frozen=True)
 class Comments:
-    """The comments on some tables of a schema, and on their columns in order."""
+    """The comments on the columns of some versions' tables, in order."""
 
-    tables: Mapping[str, str]
     columns: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def of(cls, connection: duckdb.DuckDBPyConnection, schema: str, names: Collection[str]) -> Comments:
-        """Read them, in one go: DuckDB walks through all its tables for each such question."""
-        if not names:
-            return cls({}, {})
-        of_tables = connection.execute(
-            "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ? AND list_contains(?, table_name)",
-            [schema, list(names)],
-        ).fetchall()
-        of_columns = connection.execute(
-            "SELECT table_name, column_name, comment FROM duckdb_columns() "
-            "WHERE schema_name = ? AND list_contains(?, table_name) ORDER BY table_name, column_index",
-            [schema, list(names)],
+        """Work them out from the catalogue: asked for comments, DuckDB walks through every column there is."""
+        rows = connection.execute(
+            f"""
+            SELECT "table", column_name, role, id, label, unit, decimal_places, hint,
+                (SELECT count(*) FROM {FILTER_OPTIONS.qualified} AS options WHERE options.data_set = $schema
+                    AND options.version = columns.version AND options.column_name = columns.column_name)
+            FROM {COLUMNS.qualified} AS columns JOIN {VERSIONS.qualified} USING (data_set, version)
+            WHERE data_set = $schema AND "table" IN $names ORDER BY "table", position
+            """,
+            {"schema": schema, "names": list(names)},
         ).fetchall()
         columns: dict[str, dict[str, str]] = {name: {} for name in names}
-        for table, column, comment in of_columns:
-            columns[table][column] = comment
-        return cls(dict(of_tables), columns)
+        for table, name, role, column_id, label, unit, places, hint, options in rows:
+            described: Filter | Indicator | None = None
+            if role == Role.FILTER:
+                described = Filter.model_construct(
+                    id=column_id, column=name, label=label, hint=hint or "", options=(_AN_OPTION,) * options
+                )
+            elif column_id is not None:
+                described = Indicator(id=column_id, column=name, label=label, unit=unit, decimal_places=places)
+            columns[table][name] = column_comment(Column(name, Role(role), described))
+        return cls(columns)
 
     @classmethod
     def of_newest(

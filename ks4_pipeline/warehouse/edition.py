@@ -20,7 +20,7 @@ from ks4_pipeline.observations import Observations
 from ks4_pipeline.quality.judging import Judgement
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse import catalogue, channels, history, keeping, long, notes, revisions, schema, tables
+from ks4_pipeline.warehouse import catalogue, channels, counts, history, keeping, long, notes, revisions, schema, tables
 from ks4_pipeline.warehouse.comparison import Comparison
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.keeping import Kept
@@ -151,6 +151,7 @@ def _add(
     catalogue.mark_channels(connection, data_set, chosen)
     columns = history.stored_columns(connection, data_set.name)
     history.create(connection, data_set.name, columns)
+    counts.complete(connection, data_set.name, columns)
     follows = catalogue.predecessors(connection, data_set.name)
     overtaken = {version for version in columns_before if followed_before.get(version) != follows.get(version)}
     replaced = landed_now.keys() | overtaken
@@ -159,7 +160,8 @@ def _add(
     )
     for found in made:
         _audit(connection, data_set.name, found, is_announced=follows.get(found.new) == found.old)
-    notes.replace(connection, data_set.name, columns, addition.notes)
+    compared = {found.new for found in made}
+    notes.replace(connection, data_set.name, columns, addition.notes, compared=compared)
     if "latest" in chosen:
         not_comparable = notes.not_comparable(connection, data_set.name, columns, chosen["latest"])
         long.create_view(connection, data_set.name, chosen["latest"], not_comparable)

@@ -15,10 +15,11 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar, cast
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -33,6 +34,8 @@ _READ_ONLY = 0o444
 _WAIT_SECONDS = 600
 _SILENT_SECONDS = 1.0
 _COMMAND_SHOWN = 200
+
+Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
 
@@ -56,10 +59,34 @@ class WarehouseFile:
     def __init__(self, path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> None:
         self.path = path
         self._wait = wait_seconds
+        self._known_of: tuple[int, int, int] | None = None
+        self._known: dict[object, object] = {}
 
     def exists(self) -> bool:
         """Whether anything has been published."""
         return self.path.is_file()
+
+    def known(self, ask: Callable[[WarehouseFile], Answer]) -> Answer:
+        """The answer to a question to the published file, asked once per edition: opening a large one takes seconds.
+
+        Args:
+            ask: the question, which opens the file by itself; nobody may change its answer.
+        """
+        edition = self._edition()
+        if self._known_of != edition:
+            self._known_of, self._known = edition, {}
+        answers = self._known  # another thread may begin anew with a later edition
+        if ask not in answers:
+            answers[ask] = ask(self)
+        return cast("Answer", answers[ask])
+
+    def _edition(self) -> tuple[int, int, int] | None:
+        """What tells the file published now from those before it; None when there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -13,9 +13,9 @@ from datetime import datetime
 
 import duckdb
 
-from ks4_pipeline.warehouse.catalogue import LISTED, UNLISTED
+from ks4_pipeline.warehouse.catalogue import LISTED
 from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
-from ks4_pipeline.warehouse.schema import COMPARISONS, LOADS, VERSIONS, Row, insert
+from ks4_pipeline.warehouse.schema import COMPARISONS, LOADS, UNLISTED, VERSIONS, Row, insert
 from ks4_pipeline.warehouse.sql import identifier
 
 _log = logging.getLogger(__name__)

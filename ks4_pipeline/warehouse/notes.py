@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 import duckdb
@@ -15,8 +15,8 @@ from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.revisions import TABLE as REVISIONS
 from ks4_pipeline.warehouse.revisions import names_of
-from ks4_pipeline.warehouse.schema import FILTER_OPTIONS, LOCATIONS, NOTES, TIME_PERIODS, insert
-from ks4_pipeline.warehouse.sql import free_name, identifier, literal, qualified
+from ks4_pipeline.warehouse.schema import COMPARISONS, FILTER_OPTIONS, LOCATIONS, NOTES, TIME_PERIODS, insert
+from ks4_pipeline.warehouse.sql import column_names, free_name, identifier, literal, qualified
 
 VIEW = "observation_notes"
 _SHOWN = ("kind", "comparable", "text", "source")
@@ -27,11 +27,33 @@ Versions = Mapping[VersionNumber, Sequence[StoredColumn]]
 """The columns of every loaded version, flags left out."""
 
 
-def replace(connection: duckdb.DuckDBPyConnection, schema: str, columns: Versions, configured: Sequence[Note]) -> None:
-    """Write the notes on a data set anew: facts of the field, the configuration's notes, and what was restated."""
-    notes = [*facts_about(_contents(connection, schema, columns)), *configured, *_restated(connection, schema)]
-    connection.execute(f"DELETE FROM {NOTES.qualified} WHERE data_set = ?", [schema])
+def replace(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    columns: Versions,
+    configured: Sequence[Note],
+    *,
+    compared: Collection[VersionNumber],
+) -> None:
+    """Bring the notes on a data set up to date: facts of the field, the configuration's notes, what was restated.
+
+    What versions restated are by far the most notes, so that only those of versions compared now are made anew.
+
+    Args:
+        connection: to the build, with its revisions up to date.
+        schema: the data set's name.
+        columns: of all loaded versions.
+        configured: the configuration's notes.
+        compared: the versions that were compared with the one before them for this edition.
+    """
+    connection.execute(
+        f"DELETE FROM {NOTES.qualified} WHERE data_set = $data_set AND (version IS NULL OR version IN $compared "
+        f"OR version NOT IN (SELECT to_version FROM {COMPARISONS.qualified} WHERE data_set = $data_set))",
+        {"data_set": schema, "compared": [str(version) for version in compared]},
+    )
+    notes = [*facts_about(_contents(connection, schema, columns)), *configured]
     insert(connection, NOTES, ({"data_set": schema, "comparable": n.comparable, **asdict(n)} for n in notes))
+    _note_restated(connection, schema)
 
 
 def create_view(connection: duckdb.DuckDBPyConnection, schema: str, columns: Versions, version: VersionNumber) -> None:
@@ -94,12 +116,13 @@ def not_comparable(
     rows = connection.execute(
         f"SELECT {', '.join(about)} FROM {NOTES.qualified} WHERE data_set = ? AND NOT comparable", [schema]
     ).fetchall()
+    newest_names = _newest_names(columns, version)
     found: dict[str, set[str]] = {}
     for row in rows:
         note = dict(zip(about, row, strict=True))
         said = _matches(keys, "{}", note)
         condition = " AND ".join(match for column, match in said.items() if note.get(column) is not None) or "true"
-        for name, newest in _newest_names(columns, version).items():
+        for name, newest in newest_names.items():
             if note["indicator"] in {None, newest}:
                 found.setdefault(name, set()).add(condition)
     return {name: " OR ".join(f"({condition})" for condition in sorted(said)) for name, said in found.items()}
@@ -157,31 +180,32 @@ def _contents(connection: duckdb.DuckDBPyConnection, schema: str, columns: Versi
     )
 
 
-def _restated(connection: duckdb.DuckDBPyConnection, schema: str) -> list[Note]:
-    """What each version changed in figures that the version before it had: a note per version, period and indicator."""
+def _note_restated(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Note what versions changed in figures that the version before had: a note per version, period and indicator.
+
+    Versions that have such notes are left alone.
+    """
     table = qualified(schema, REVISIONS)
-    names = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", [schema, REVISIONS]
+    if "time_period" not in column_names(connection, table):
+        return
+    versions = connection.execute(
+        f"SELECT to_version FROM {COMPARISONS.qualified} WHERE data_set = $data_set EXCEPT "
+        f"SELECT version FROM {NOTES.qualified} WHERE data_set = $data_set",
+        {"data_set": schema},
     ).fetchall()
-    if ("time_period",) not in names:
-        return []
-    rows = connection.execute(
+    if not versions:
+        return
+    # With the versions written out, DuckDB passes over what it stores of all others.
+    written = ", ".join(literal(version) for (version,) in versions)
+    connection.execute(
         f"""
-        SELECT to_version, any_value(from_version), time_period, indicator, count(*),
-            list(DISTINCT class ORDER BY class)
-        FROM {table} WHERE indicator IS NOT NULL
-        GROUP BY to_version, time_period, indicator ORDER BY to_version, time_period, indicator
+        INSERT INTO {NOTES.qualified} BY NAME
+        SELECT {literal(schema)} AS data_set, {literal(RESTATED)} AS kind, true AS comparable,
+            {literal(f"{schema}.{REVISIONS}")} AS source, indicator, time_period, to_version AS version,
+            'Version ' || to_version || ' changed ' || count(*) || if(count(*) = 1, ' figure', ' figures')
+            || ' of this indicator and period that version ' || any_value(from_version) || ' had: '
+            || list(DISTINCT class ORDER BY class).list_aggregate('string_agg', ', ') || '.' AS text
+        FROM {table} WHERE indicator IS NOT NULL AND to_version IN ({written})
+        GROUP BY to_version, time_period, indicator
         """
-    ).fetchall()
-    return [
-        Note(
-            RESTATED,
-            f"Version {new} changed {count} {'figure' if count == 1 else 'figures'} of this indicator and period that "
-            f"version {old} had: {', '.join(classes)}.",
-            f"{schema}.{REVISIONS}",
-            indicator=indicator,
-            time_period=period,
-            version=new,
-        )
-        for new, old, period, indicator, count, classes in rows
-    ]
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -15,13 +15,12 @@ from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.quality import CheckResult, Example, Family, Severity
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.catalogue import UNLISTED
 from ks4_pipeline.warehouse.comparison import CLASSES, Comparison, compare
 from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
 from ks4_pipeline.warehouse.revisions import TABLE, names_of
-from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS, DATA_SETS, VERSIONS
-from ks4_pipeline.warehouse.sql import literal, qualified
+from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS, DATA_SETS, UNLISTED, VERSIONS
+from ks4_pipeline.warehouse.sql import qualified
 
 
 class NotLoadedError(Ks4Error):
@@ -56,33 +55,42 @@ class InForce:
         )
 
 
-def loaded_versions(warehouse: WarehouseFile) -> dict[str, dict[VersionNumber, InForce]]:
+def loaded_versions(warehouse: WarehouseFile) -> Mapping[str, Mapping[VersionNumber, InForce]]:
     """By data set, the versions that have a table in the published warehouse; empty before the first edition."""
-    if not warehouse.exists():
-        return {}
-    rows = _ask(
-        warehouse,
-        "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, published, rows, channels "
-        f'FROM {VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch',
-    )
+    return warehouse.known(_holdings).versions if warehouse.exists() else {}
+
+
+def data_set_ids(warehouse: WarehouseFile) -> Mapping[str, str]:
+    """The publisher's id of each data set in the published warehouse, by its name there."""
+    return warehouse.known(_holdings).ids
+
+
+class _Holdings(NamedTuple):
+    versions: Mapping[str, Mapping[VersionNumber, InForce]]
+    ids: Mapping[str, str]
+
+
+def _holdings(warehouse: WarehouseFile) -> _Holdings:
+    with _catalogue(warehouse) as connection:
+        ids = dict(connection.execute(f"SELECT data_set, id FROM {DATA_SETS.qualified}").fetchall())
+        rows = connection.execute(
+            "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, published, rows, channels "
+            f'FROM {VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch'
+        ).fetchall()
     found: dict[str, dict[VersionNumber, InForce]] = {}
     for data_set, number, sha256, status, withdrawn, notes, release, published, count, shown in rows:
         version = VersionNumber.parse(number)
         found.setdefault(data_set, {})[version] = InForce(
             version, sha256, status, withdrawn, notes, release, published, count, tuple(filter(None, shown.split(",")))
         )
-    return found
-
-
-def data_set_ids(warehouse: WarehouseFile) -> dict[str, str]:
-    """The publisher's id of each data set in the published warehouse, by its name there."""
-    return dict(_ask(warehouse, f"SELECT data_set, id FROM {DATA_SETS.qualified}"))
+    return _Holdings(found, ids)
 
 
 def storage_version(warehouse: WarehouseFile) -> str:
     """The oldest DuckDB whose format the published warehouse has, as DuckDB calls it: ``v1.4.0+``."""
-    rows = _ask(warehouse, "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal")
-    return str(rows[0][0])
+    with _catalogue(warehouse) as connection:
+        row = connection.execute("SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal").fetchone()
+    return str(row[0]) if row else ""
 
 
 def count_rows(warehouse: WarehouseFile, name: str, version: VersionNumber) -> int:
@@ -153,14 +161,22 @@ def checks_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> di
     return {row["check_name"]: _check(row) for row in rows}
 
 
-def judged_on(warehouse: WarehouseFile, name: str) -> dict[VersionNumber, str]:
+def judged_on(warehouse: WarehouseFile, name: str) -> Mapping[VersionNumber, str]:
     """What the rules' results of each loaded version are based on, where they say it."""
-    # An edition of an older program has no such column: the pattern then matches version alone.
-    rows = _ask(
-        warehouse,
-        f"SELECT DISTINCT COLUMNS('^(version|basis)$') FROM {CHECKS.qualified} WHERE data_set = {literal(name)}",
-    )
-    return {VersionNumber.parse(number): basis[0] for number, *basis in rows if basis and basis[0]}
+    return warehouse.known(_bases).get(name, {})
+
+
+def _bases(warehouse: WarehouseFile) -> Mapping[str, Mapping[VersionNumber, str]]:
+    with _catalogue(warehouse) as connection:
+        # An edition of an older program has no column basis: the pattern then matches the others alone.
+        rows = connection.execute(
+            f"SELECT DISTINCT COLUMNS('^(data_set|version|basis)$') FROM {CHECKS.qualified}"
+        ).fetchall()
+    found: dict[str, dict[VersionNumber, str]] = {}
+    for data_set, number, *basis in rows:
+        if basis and basis[0]:
+            found.setdefault(data_set, {})[VersionNumber.parse(number)] = basis[0]
+    return found
 
 
 def _check(row: Mapping[str, Any]) -> CheckResult:
@@ -201,10 +217,12 @@ def differences(
         yield compare(connection, name, old, new, names_of(pair)), connection
 
 
-def _ask(warehouse: WarehouseFile, query: str) -> list[tuple[Any, ...]]:
+@contextmanager
+def _catalogue(warehouse: WarehouseFile) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to ask the catalogue; says what can be done about one that cannot be asked."""
     with warehouse.read() as connection:
         try:
-            return connection.execute(query).fetchall()
+            yield connection
         except duckdb.Error as error:
             raise WarehouseError(
                 f"{warehouse.path} has no catalogue that can be read ({error}). Move it away; ks4 rebuild makes it "

@@ -19,7 +19,7 @@ from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare
 from ks4_pipeline.warehouse.schema import COMPARISONS, insert
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import column_names, identifier, literal, qualified
 
 TABLE = "revisions"
 _CLASSES_EXPLAINED = (
@@ -130,41 +130,21 @@ def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Se
     has_text = any(Role.INDICATOR in column.roles.values() and not column.is_numeric for column in unified)
     wanted = _OWN | keys | _CELLS | (_TEXTS if has_text else {})
     table = qualified(schema, TABLE)
-    present = dict(
-        connection.execute(
-            "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-            "ORDER BY column_index",
-            [schema, TABLE],
-        ).fetchall()
-    )
-    comments = {name: text for name, (_, text) in wanted.items()}
-    if list(present.items()) == list(comments.items()):
-        return
-    if list(present) != list(wanted):
-        kept = [name for name in present if name in wanted]
-        _make_table(connection, schema, {name: kind for name, (kind, _) in wanted.items()}, kept)
+    definitions = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in wanted.items())
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({definitions})")
+    present = column_names(connection, table)
+    if present != list(wanted):
+        rest = qualified(schema, f"{TABLE}_before")
+        kept = ", ".join(identifier(name) for name in present if name in wanted)
+        connection.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{TABLE}_before')}")
+        connection.execute(f"CREATE TABLE {table} ({definitions})")
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT {kept} FROM {rest}; DROP TABLE {rest}")
     about = "One row per changed cell between a version and the one before it, and per row added or removed."
     statements = [f"COMMENT ON TABLE {table} IS {literal(about)}"]
     statements += [
-        f"COMMENT ON COLUMN {table}.{identifier(name)} IS {literal(text)}" for name, text in comments.items()
+        f"COMMENT ON COLUMN {table}.{identifier(name)} IS {literal(text)}" for name, (_, text) in wanted.items()
     ]
     connection.execute(";\n".join(statements))
-
-
-def _make_table(
-    connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[str, str], kept: Sequence[str]
-) -> None:
-    """Make the table; where there is one, keep its rows, and of these the columns named."""
-    table = qualified(schema, TABLE)
-    definitions = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns.items())
-    if not kept:
-        connection.execute(f"CREATE TABLE {table} ({definitions})")
-        return
-    rest = qualified(schema, f"{TABLE}_before")
-    selected = ", ".join(map(identifier, kept))
-    connection.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{TABLE}_before')}")
-    connection.execute(f"CREATE TABLE {table} ({definitions})")
-    connection.execute(f"INSERT INTO {table} BY NAME SELECT {selected} FROM {rest}; DROP TABLE {rest}")
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, schema: str, *, keep: Collection[Pair]) -> None:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import duckdb
-import polars as pl
 
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.notes import KINDS
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
+if TYPE_CHECKING:
+    import polars as pl
+
 SCHEMA = "catalogue"
-_TYPES: dict[str, pl.DataType] = {
-    "VARCHAR": pl.String(),
-    "BIGINT": pl.Int64(),
-    "INTEGER": pl.Int32(),
-    "DOUBLE": pl.Float64(),
-    "BOOLEAN": pl.Boolean(),
-    "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
-    "JSON": pl.String(),
-}
+UNLISTED = "Unlisted"
+"""Status of a version that is loaded and that the publisher no longer lists."""
 _INSERTED = "ks4_inserted"
 
 Row = Mapping[str, object]
@@ -32,7 +28,7 @@ Columns = dict[str, tuple[str, str]]
 class Table:
     """A table of the catalogue: its name, what it is, its columns as name -> (type, comment), and its key.
 
-    The key are the columns that tell its rows apart; none are known for a log.
+    The key are the columns that tell its rows apart and are never NULL; a log has none.
     """
 
     name: str
@@ -152,6 +148,18 @@ TIME_PERIODS = Table(
     },
     key=("data_set", "version", "position"),
 )
+MARKER_COUNTS = Table(
+    "marker_counts",
+    "One row per time period, indicator and marker of each loaded version: how many cells hold it.",
+    _VERSION
+    | {
+        "time_identifier": ("VARCHAR", "As in the column time_identifier; NULL where it is empty or not there."),
+        "time_period": ("VARCHAR", "As in the column time_period; NULL where it is empty or not there."),
+        "indicator": ("VARCHAR", "The column, under its name in this version."),
+        "marker": ("VARCHAR", "What stands in its flag column; NULL: the cells that hold a figure (or text)."),
+        "cells": ("BIGINT", "How many cells; all of an indicator together are the period's rows."),
+    },
+)
 CHANGES = Table(
     "changes",
     "What the publisher says each version changed in the metadata. Changed figures are never in it: see revisions.",
@@ -260,6 +268,7 @@ TABLES = (
     FILTER_OPTIONS,
     LOCATIONS,
     TIME_PERIODS,
+    MARKER_COUNTS,
     CHANGES,
     MARKER_TABLE,
     LOADS,
@@ -267,7 +276,7 @@ TABLES = (
     COMPARISONS,
     NOTES,
 )
-OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, CHANGES, CHECKS)
+OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, MARKER_COUNTS, CHANGES, CHECKS)
 """The tables whose rows describe one loaded version."""
 
 
@@ -317,7 +326,18 @@ def insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Iterable[R
 
     As one Arrow stream, since row-by-row inserts take a millisecond each and a data set may have 60,000 places.
     """
-    schema = {name: _TYPES[kind] for name, (kind, _) in table.columns.items()}
+    import polars as pl  # noqa: PLC0415 - who only reads a warehouse need not wait for it
+
+    types: dict[str, pl.DataType] = {
+        "VARCHAR": pl.String(),
+        "BIGINT": pl.Int64(),
+        "INTEGER": pl.Int32(),
+        "DOUBLE": pl.Float64(),
+        "BOOLEAN": pl.Boolean(),
+        "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
+        "JSON": pl.String(),
+    }
+    schema = {name: types[kind] for name, (kind, _) in table.columns.items()}
     frame = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema, orient="row")
     if frame.is_empty():
         return

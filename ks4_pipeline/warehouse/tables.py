@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -11,8 +12,10 @@ from ks4_pipeline.ees.models import Filter, Indicator, VersionRecord
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.markers import MARKERS
-from ks4_pipeline.observations import Observations
 from ks4_pipeline.warehouse.sql import identifier, in_any_order, literal, parquet, qualified
+
+if TYPE_CHECKING:  # who only reads a warehouse needs no polars, which takes a while to import
+    from ks4_pipeline.observations import Observations
 
 LICENCE = "Department for Education, Crown copyright, Open Government Licence v3.0."
 MARKERS_IN_SHORT = (

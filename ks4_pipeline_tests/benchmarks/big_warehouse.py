@@ -10,6 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ks4_pipeline_tests.benchmarks.checking import wrong_figures
+from ks4_pipeline_tests.benchmarks.cloning import clone
 from ks4_pipeline_tests.benchmarks.many_versions import SMALL_ROWS, id_of
 from ks4_pipeline_tests.benchmarks.processes import Took
 from ks4_pipeline_tests.benchmarks.publication import describe, prepare
@@ -27,22 +28,27 @@ _SECONDS = 5.0
 
 
 def measure_big_warehouse(setting: Setting) -> Findings:
-    """Fill a warehouse with data sets of the large size, and then let versions of the small one appear."""
+    """Fill a warehouse with copies of one data set of the large size, and let versions of a small one appear."""
     count = max(1, ceil(setting.gigabytes * 1e9 / (setting.rows * _BYTES_PER_ROW)))
     large, small = prepare(setting.rows), prepare(SMALL_ROWS, 2)
     found = Findings("big_warehouse", f"{count} data sets of {setting.rows:,} rows, and one of {SMALL_ROWS:,} rows")
     with setting.room() as room:
         root, work = room / "published", room / "work"
-        ids = {name: id_of(name) for name in ("small", *(f"large_{number}" for number in range(count)))}
-        for name in list(ids)[1:]:
-            describe(root / name, ids[name], {"1.0": large.file("1.0")})
-        describe(root / "small", ids["small"], {f"1.{n}": small.file(f"1.{n % 2}") for n in range(setting.runs + 1)})
-        with served(root, ids.values()) as sandbox:
-            follow(work, ids)
+        ids = {f"large_{number}": id_of(f"large_{number}") for number in range(count)}
+        for name, data_set_id in ids.items():
+            describe(root / name, data_set_id, {"1.0": large.file("1.0")})
+        first, *others = ids
+        versions = {f"1.{n}": small.file(f"1.{n % 2}") for n in range(setting.runs + 1)}
+        describe(root / "small", id_of("small"), versions)
+        with served(root, [*ids.values(), id_of("small")]) as sandbox:
+            follow(work, {first: ids[first]})
             ks4(work, "run", url=sandbox.url)
             _shrink(work)
+            clone(work, first, {name: ids[name] for name in others})
+            follow(work, {**ids, "small": id_of("small")})
+            ks4(work, "run", url=sandbox.url)
             for run in range(setting.runs):
-                sandbox.publish_next(ids["small"])
+                sandbox.publish_next(id_of("small"))
                 found.add(_PUBLISH, ks4(work, "run", url=sandbox.url))
                 facts = small.facts[f"1.{(run + 1) % 2}"]
                 found.wrong += wrong_figures(_PUBLISH, warehouse(work), "small.latest", facts)
@@ -60,9 +66,10 @@ def _published(work: Path) -> Iterator[Path]:
 
 
 def _shrink(work: Path) -> None:
-    """Leave out of the folder what a later run does not read: the large landings."""
-    for file in (data_dir(work) / "landing").glob("large_*/*/data.csv.gz"):
-        file.unlink()
+    """Leave out of the folder what a later run does not read: what landed of the large data set, and its Parquet."""
+    for pattern in ("landing/large_*/*/data.csv.gz", "observations/large_*/*.parquet"):
+        for file in data_dir(work).glob(pattern):
+            file.unlink()
 
 
 def _copy_seconds(work: Path, target: Path) -> float:

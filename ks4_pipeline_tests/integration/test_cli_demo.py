@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,6 +65,24 @@ def running(*arguments: str, until: str, **environ: str) -> Iterator[tuple[subpr
         process.communicate(timeout=60)
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder that was empty and in which the demo has run, and what it said."""
+    folder = tmp_path_factory.mktemp("demo")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KS4_", "DAGSTER_"))}
+    return folder, subprocess.run(
+        [*COMMAND, "demo"], cwd=folder, env=clean, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def told(here: Path, once: tuple[Path, subprocess.CompletedProcess[str]]) -> subprocess.CompletedProcess[str]:
+    """What the demo said, as if it had just run here."""
+    folder, said = once
+    shutil.copytree(folder, here, dirs_exist_ok=True)
+    return said
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -76,13 +95,15 @@ def pasted(line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_demo_works_in_an_empty_folder_and_again(here: Path) -> None:
-    for _ in range(2):
-        told = ks4("demo")
-        assert told.returncode == 0, told.stderr
-        assert told.stderr == ""
-        assert "\x1b" not in told.stdout
-        story = told.stdout.splitlines()
+def test_the_demo_works_in_an_empty_folder_and_again_beside_live_data(
+    here: Path, told: subprocess.CompletedProcess[str]
+) -> None:
+    (here / "data" / "warehouse.duckdb").write_text("live")
+    for ran in (told, ks4("demo")):
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stderr == ""
+        assert "\x1b" not in ran.stdout
+        story = ran.stdout.splitlines()
         assert [line.split()[0] for line in story[2:6]] == NUMBERS
         assert all(re.search(r"[\d,]+ rows and [\d,]+ markers loaded$", line) for line in story[2:6])
         assert max(map(len, story[2:6])) <= 80
@@ -91,16 +112,20 @@ def test_the_demo_works_in_an_empty_folder_and_again(here: Path) -> None:
             "select table_name from duckdb_tables() where schema_name = 'ks4_national'"
         ).fetchall()
     assert {"v1_0_0", "v1_0_1", "v1_1_0", "v2_0_0"} <= {name for (name,) in tables}
+    reports = here / "data" / "demo" / "reports" / "ks4_national"
+    assert {path.name for path in reports.iterdir()} == {
+        f"{number}.{kind}" for number in NUMBERS for kind in ("html", "png")
+    }
+    assert (here / "data" / "warehouse.duckdb").read_text() == "live"
 
 
-def test_what_the_demo_prints_works_when_pasted() -> None:
-    told = ks4("demo").stdout
-    (question,) = [line.removeprefix("$ ") for line in told.splitlines() if line.startswith("$ ")]
+def test_what_the_demo_prints_works_when_pasted(told: subprocess.CompletedProcess[str]) -> None:
+    (question,) = [line.removeprefix("$ ") for line in told.stdout.splitlines() if line.startswith("$ ")]
     answer = pasted(question)
     assert answer.returncode == 0
     assert answer.stdout.strip()
-    assert answer.stdout in told
-    (standing,) = [line.split("  ")[-1].strip() for line in told.splitlines() if line.endswith("ks4 status")]
+    assert answer.stdout in told.stdout
+    (standing,) = [line.split("  ")[-1].strip() for line in told.stdout.splitlines() if line.endswith("ks4 status")]
     assert "4 versions, 4 loaded" in pasted(standing).stdout
 
 
@@ -117,8 +142,8 @@ def test_what_the_demo_prints_works_where_ks4_is_configured_otherwise(
     assert (here / "my data" / "warehouse.duckdb").is_file()
 
 
+@pytest.mark.usefixtures("told")
 def test_after_the_demo_its_warehouse_answers_without_naming_a_folder(here: Path) -> None:
-    ks4("demo")
     answer = ks4("sql", "--json", "select max(time_period) as newest from ks4_national.latest")
     assert json.loads(answer.stdout) == [{"newest": "202526"}]
     assert "synthetic, in data/demo" in answer.stderr
@@ -126,17 +151,16 @@ def test_after_the_demo_its_warehouse_answers_without_naming_a_folder(here: Path
     assert ks4("sql", "select 1").returncode == 2  # something of the user's own is there: the demo is out of the way
 
 
+@pytest.mark.usefixtures("told")
 def test_the_demo_shows_what_a_correction_changed() -> None:
-    ks4("demo")
-    told = ks4("diff", "1.0", "1.0.1", "--json")
-    summary = json.loads(told.stdout)["summary"]
+    summary = json.loads(ks4("diff", "1.0", "1.0.1", "--json").stdout)["summary"]
     assert summary["counts"] == {
         "revised": 124, "suppressed": 9, "released": 6, "reflagged": 18, "added": 0, "removed": 0
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("told")
 def test_the_demo_runs_inside_its_own_folder_when_that_is_the_data_directory(here: Path) -> None:
-    ks4("demo")
     assert ks4("demo", KS4_DATA_DIR="data/demo").returncode == 0
     assert not (here / "data" / "demo" / "demo").exists()
 
@@ -152,18 +176,11 @@ def test_the_demo_never_touches_a_folder_it_did_not_make(here: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["landing", "warehouse.duckdb"]
 
 
-def test_the_demo_leaves_live_data_in_the_data_directory_alone(here: Path) -> None:
-    (here / "data").mkdir()
-    (here / "data" / "warehouse.duckdb").write_text("live")
-    assert ks4("demo").returncode == 0
-    assert (here / "data" / "warehouse.duckdb").read_text() == "live"
-
-
+@pytest.mark.usefixtures("told")
 def test_nothing_in_the_demos_folder_asks_the_live_api() -> None:
-    ks4("demo")
-    told = ks4("run", KS4_DATA_DIR="data/demo")
-    assert told.returncode in {0, 3}
-    assert "education.gov.uk" not in told.stdout + told.stderr
+    ran = ks4("run", KS4_DATA_DIR="data/demo")
+    assert ran.returncode in {0, 3}
+    assert "education.gov.uk" not in ran.stdout + ran.stderr
     live = ks4("run", KS4_DATA_DIR="data/demo", KS4_API_URL="https://api.education.gov.uk/statistics")
     assert live.returncode == 2
     assert "synthetic" in live.stderr

@@ -25,7 +25,7 @@ from filelock import FileLock
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.orchestration.instance import prepare
 from ks4_pipeline.pipeline import NothingToAcceptError, Pipeline
-from ks4_pipeline.report.making import make_all
+from ks4_pipeline.report.making import Reports
 from ks4_pipeline.run import run as load_from_the_command_line
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet, Settings
@@ -309,7 +309,9 @@ def test_what_the_command_line_loaded_shows_in_the_ui_once(tmp_path: Path, start
         assert shell.tick("poll_sensor")
         assert shell.load(data_set, "1.0").success
         load_from_the_command_line(shell.pipeline, [data_set])
-        assert not any(made.problem for made in make_all(shell.pipeline, {"scores": [VersionNumber(1, 0, 1)]}))
+        assert not any(
+            made.problem for made in Reports.of(shell.pipeline).make_all({"scores": [VersionNumber(1, 0, 1)]})
+        )
         reported = shell.tick("poll_sensor").asset_events
         again = shell.tick("poll_sensor").asset_events
     for step in STEPS:

@@ -93,6 +93,17 @@ class TestTheFile:
             reader.stdout.close()
         assert ask(pipeline, READ) == [(2.0,), (None,)]
 
+    def test_what_is_in_force_is_read_once_per_edition(self, publisher):
+        sandbox, data_set, pipeline = publisher
+        load(pipeline)
+        first = pipeline.in_force()
+        assert pipeline.in_force() is first
+        sandbox.publish(data_set.id, "1.1")
+        load(pipeline_for(pipeline.settings.data_dir, sandbox.url, data_set))  # as another process would
+        assert sorted(map(str, pipeline.in_force()["d"])) == ["1.0", "1.1"]
+        pipeline.warehouse.path.unlink()
+        assert pipeline.in_force() == {}
+
     def test_it_can_only_be_read(self, publisher):
         _, _, pipeline = publisher
         load(pipeline)

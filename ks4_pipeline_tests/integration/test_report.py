@@ -3,9 +3,12 @@ warehouse, and the pages in a real browser."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -17,13 +20,17 @@ from playwright.sync_api import Browser
 
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.pipeline import Pipeline
-from ks4_pipeline.report.making import make_all, summary_of
+from ks4_pipeline.report import reading
+from ks4_pipeline.report.beside import ReportsBeside
+from ks4_pipeline.report.content import Gap
+from ks4_pipeline.report.headline import LIMITS
+from ks4_pipeline.report.making import Reports, summary_of
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_ks4
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline_tests.chromium import IN_A_BROWSER, chromium
-from ks4_pipeline_tests.publisher import HEADER, KEY_CELLS, Edition, describe, load, pipeline_for, quoted, rows
+from ks4_pipeline_tests.publisher import HEADER, KEY_CELLS, Edition, describe, load, pipeline_for, quoted, rows, scored
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 SCRIPT = "<script>alert(1)</script>"
@@ -95,7 +102,7 @@ class World:
     def __init__(self, pipeline: Pipeline, data_set: DataSet) -> None:
         self.pipeline = pipeline
         self.data_set = data_set
-        made = make_all(pipeline, {data_set.name: pipeline.in_force()[data_set.name]})
+        made = Reports.of(pipeline).make_all({data_set.name: pipeline.in_force()[data_set.name]})
         assert [attempt.problem for attempt in made] == [""] * len(made)
         self.pages = {str(attempt.version): attempt.path for attempt in made}
 
@@ -255,6 +262,75 @@ def test_counts_of_changes_are_those_of_the_warehouse(demo: World, version: str)
         assert (label, _number(old), _number(new)) in in_warehouse
 
 
+@pytest.mark.parametrize("version", ["1.0.1", "1.1", "2.0"])
+def test_the_largest_corrections_are_those_of_most_standard_deviations(demo: World, version: str) -> None:
+    number = VersionNumber.parse(version)
+    found = reading.read(demo.pipeline.warehouse, FOLDER, number).changed
+    assert found
+    sizes = []
+    for (name,) in demo.ask(
+        f"SELECT DISTINCT indicator FROM {FOLDER}.revisions WHERE to_version = '{version}' AND class = 'revised'"
+    ):
+        if name not in LIMITS:
+            ((spread,),) = demo.ask(f"SELECT stddev_pop({name}) FROM {FOLDER}.{number.table}")
+            sizes += [
+                (abs(new - old) / (spread or 1.0), name, old, new)
+                for old, new in demo.ask(
+                    f"SELECT old_value, new_value FROM {FOLDER}.revisions "
+                    f"WHERE to_version = '{version}' AND class = 'revised' AND indicator = '{name}'"
+                )
+            ]
+    wanted = sorted(sizes, key=lambda found: (-found[0], *found[1:]))[: len(found.largest)]
+    told = [(one.indicator.column, one.old, one.new) for one in found.largest]
+    assert sorted(told) == sorted((name, old, new) for _, name, old, new in wanted)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_shares_of_missing_figures_are_those_of_the_tables(demo: World, version: str) -> None:
+    number = VersionNumber.parse(version)
+    gaps = reading.read(demo.pipeline.warehouse, FOLDER, number).gaps
+    assert gaps.indicators
+    for indicator in gaps.indicators:
+        counted = demo.ask(
+            f"SELECT time_period, count(*), count({indicator.column}_flag) FROM {FOLDER}.{number.table} GROUP BY 1"
+        )
+        assert {period: gap for (column, period), gap in gaps.now.items() if column == indicator.column} == {
+            f"{period[:4]}/{period[4:]}": Gap(cells, marked) for period, cells, marked in counted
+        }
+
+
+def test_of_a_large_table_some_row_groups_say_what_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_ROWS_MEASURED", 2)
+    monkeypatch.setattr(reading, "_ROW_GROUP", 2)
+    data_set = describe(
+        tmp_path / "published",
+        "large",
+        Edition("1.0", scored("1", "2", "3", "1e200", "7", "9")),
+        Edition("1.0.1", scored("1", "5", "3", "-1e200", "8", "z")),
+    )
+    with Sandbox(tmp_path / "published") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        assert load(pipeline).exit_code == 0
+    found = reading.read(pipeline.warehouse, "large", VersionNumber(1, 0, 1)).changed
+    assert found
+    assert [(one.old, one.new) for one in found.largest] == [(1e200, -1e200), (2, 5), (7, 8)]
+
+
+def test_figures_too_large_for_a_standard_deviation_make_a_report_all_the_same(tmp_path: Path) -> None:
+    data_set = describe(
+        tmp_path / "published",
+        "huge",
+        Edition("1.0", scored("1", "1e300", "-1e300")),
+        Edition("1.0.1", scored("4", "1e300", "-2e300")),
+    )
+    with Sandbox(tmp_path / "published") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        assert load(pipeline).exit_code == 0
+    found = reading.read(pipeline.warehouse, "huge", VersionNumber(1, 0, 1)).changed
+    assert found
+    assert [(one.old, one.new) for one in found.largest] == [(-1e300, -2e300), (1, 4)]
+
+
 def _number(text: str) -> float:
     return float(text.replace("\N{MINUS SIGN}", "-").replace(",", "").rstrip("%"))
 
@@ -294,7 +370,7 @@ def test_what_the_catalogue_notes_breaks_lines_and_is_listed(demo: World, tmp_pa
             "'Counted <otherwise>.' AS text, 'a test' AS source"
         )
     try:
-        (made,) = make_all(demo.pipeline, {FOLDER: [VersionNumber(2, 0)]})
+        (made,) = Reports.of(demo.pipeline).make_all({FOLDER: [VersionNumber(2, 0)]})
         page = made.path.read_text(encoding="utf-8")
         assert page.count("Counted &lt;otherwise&gt;.") == 2
         # Once where the lines break and once before one compares, though it is about fourteen indicators.
@@ -305,7 +381,7 @@ def test_what_the_catalogue_notes_breaks_lines_and_is_listed(demo: World, tmp_pa
     finally:
         with demo.pipeline.warehouse.rewrite() as connection:
             connection.execute("DELETE FROM catalogue.notes WHERE source = 'a test'")
-        make_all(demo.pipeline, {FOLDER: [VersionNumber(2, 0)]})
+        Reports.of(demo.pipeline).make_all({FOLDER: [VersionNumber(2, 0)]})
 
 
 def test_where_rows_cannot_be_told_apart_no_headline_is_made_up(tmp_path: Path) -> None:
@@ -336,7 +412,7 @@ def test_a_version_that_gets_in_between_changes_the_report_of_the_one_behind_it(
                 version = VersionNumber.parse(number)
                 pipeline.observe(data_set, pipeline.land(client, data_set, version))
                 pipeline.publish(data_set, [version])
-                made = make_all(pipeline, {data_set.name: [version]})
+                made = Reports.of(pipeline).make_all({data_set.name: [version]})
     assert [str(attempt.version) for attempt in made] == ["1.0.1", "1.1"]
     assert "from 20 to 30" in summary_of(made[-1].path).lead
 
@@ -370,8 +446,9 @@ def test_the_command_line_loads_with_reports_and_without_them(tmp_path: Path, mo
 
         def ks4(*arguments: str) -> subprocess.CompletedProcess[str]:
             program = (
-                "import sys; from ks4_pipeline.cli import main\ntry: main()\n"
-                "finally: print('drawn' if 'vl_convert' in sys.modules else 'plain', file=sys.stderr)"
+                "import sys; from ks4_pipeline.cli import main; seen = set()\n"
+                "sys.addaudithook(lambda event, _: seen.add(event))\ntry: main()\n"
+                "finally: print('beside' if 'subprocess.Popen' in seen else 'alone', file=sys.stderr)"
             )
             return subprocess.run(
                 [sys.executable, "-c", program, *arguments],
@@ -397,8 +474,69 @@ def test_the_command_line_loads_with_reports_and_without_them(tmp_path: Path, mo
     assert made.returncode == elsewhere.returncode == 0
     assert summary_of(path.with_name("1.0.html")).lead.startswith("Version 1.0 is the first version we hold")
     assert summary_of(tmp_path / "page.html") == summary_of(path)
-    assert loaded.stderr.endswith("drawn\n")
-    assert again.stderr.endswith("plain\n")
+    assert loaded.stderr.endswith("beside\n")
+    assert again.stderr.endswith("alone\n")
+
+
+def children(of: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if status(path)[1:2] == [str(of)]]
+
+
+def status(process: Path) -> list[str]:
+    """State and parent of a process, and more; nothing when it is gone."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def wait_for_the_end_of(pid: int) -> None:
+    deadline = time.monotonic() + 30
+    while status(Path(f"/proc/{pid}"))[:1] not in ([], ["Z"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_makes_reports_may_die_and_the_load_is_told(demo: World, tmp_path: Path) -> None:
+    warehouse = demo.pipeline.settings.warehouse
+    with ReportsBeside(warehouse, tmp_path) as reports:
+        reports.order({FOLDER: [VersionNumber(1, 0)]})
+        (made,) = [attempt for attempt in reports.collect() if attempt.version == VersionNumber(1, 0)]
+        assert (made.problem, made.path) == ("", tmp_path / FOLDER / "1.0.html")
+        (beside,) = children(os.getpid())
+        os.kill(beside, signal.SIGKILL)
+        wait_for_the_end_of(beside)
+        for number in ("1.1", "2.0"):
+            reports.order({FOLDER: [VersionNumber.parse(number)]})
+        assert [(str(attempt.version), attempt.problem) for attempt in reports.collect()] == [
+            ("1.1", "what makes them ended with exit code -9"),
+            ("2.0", "what makes them ended with exit code -9"),
+        ]
+
+
+def test_what_makes_reports_outlives_nobody(demo: World, tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from ks4_pipeline.report.beside import ReportsBeside\n"
+        "ReportsBeside(*map(Path, sys.argv[1:])).start(); print('started', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(demo.pipeline.settings.warehouse), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as loading:
+        assert loading.stdout
+        assert loading.stdout.readline() == b"started\n"
+        (beside,) = children(loading.pid)
+        loading.kill()
+    wait_for_the_end_of(beside)
+
+
+def test_a_report_that_has_no_warehouse_is_a_problem_and_no_end(tmp_path: Path) -> None:
+    (tmp_path / "warehouse.duckdb").write_text("nothing that can be opened")
+    with ReportsBeside(tmp_path / "warehouse.duckdb", tmp_path / "reports") as reports:
+        for _ in range(2):
+            reports.order({"small": [VersionNumber(1, 0)]})
+            (made,) = reports.collect()
+            assert (made.data_set, str(made.version)) == ("small", "1.0")
+            assert made.problem.startswith("WarehouseError: ")
 
 
 # --- the pages in a browser -------------------------------------------------------------------------------------------

@@ -118,7 +118,26 @@ def test_earlier_revisions_follow_a_later_rename(tmp_path: Path) -> None:
         load(pipeline)
         with pipeline.warehouse.read() as connection:
             found = connection.execute("SELECT from_version, indicator FROM d.revisions").fetchall()
+            noted = connection.execute("SELECT version, indicator FROM catalogue.notes WHERE version <> ''").fetchall()
     assert found == [("1.0", "number_of_pupils")]
+    assert noted == [("1.0.1", "number_of_pupils")]
+
+
+def test_what_versions_restated_is_noted_once_and_left_alone_by_later_ones(tmp_path: Path) -> None:
+    editions = [Edition(f"1.{n}", rows(f"a,{n},1"), {"held": n > 1}) for n in range(4)]
+    data_set = describe(tmp_path / "p", "d", *editions)
+    notes = "SELECT version, rowid, text FROM catalogue.notes WHERE kind = 'restated' ORDER BY rowid"
+    with Sandbox(tmp_path / "p") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        load(pipeline)
+        found = []
+        for number in ("1.2", "1.3"):
+            sandbox.publish(id_of("d"), number)
+            load(pipeline)
+            with pipeline.warehouse.read() as connection:
+                found.append(connection.execute(notes).fetchall())
+    assert [version for version, *_ in found[1]] == ["1.1", "1.2", "1.3"]
+    assert found[0] == found[1][:2], "the rows themselves are those of the edition before"
 
 
 def test_the_files_own_version_column_is_no_part_of_a_rows_key(tmp_path: Path) -> None:
@@ -258,6 +277,9 @@ def test_versions_are_compared_in_order_of_number_and_anew_when_one_comes_in_bet
         with pipeline.warehouse.read() as connection:
             second = connection.execute(pairs).fetchall()
             compared = connection.execute("SELECT count(*) FROM catalogue.comparisons").fetchone()
+            noted = connection.execute(
+                "SELECT text FROM catalogue.notes WHERE kind = 'restated' AND version IN ('1.9.1', '1.10') ORDER BY ALL"
+            ).fetchall()
     assert first == [
         ("1.9", "1.10", 0.0, 1.0),
         ("1.0", "1.0.1", 2.0, 3.0),
@@ -272,6 +294,8 @@ def test_versions_are_compared_in_order_of_number_and_anew_when_one_comes_in_bet
         ("1.9.1", "1.10", 77.0, 1.0),
     ]
     assert compared == (5,)
+    about = "changed 1 figure of this indicator and period that version"
+    assert noted == [(f"Version 1.10 {about} 1.9.1 had: revised.",), (f"Version 1.9.1 {about} 1.9 had: revised.",)]
 
 
 def test_as_of_gives_what_the_publisher_said_at_that_moment(tmp_path: Path) -> None:

@@ -215,6 +215,7 @@ TOGETHER = (
         ("a hash", "UPDATE catalogue.versions SET sha256 = 'feed'", "catalogue.versions", "sha256 is 'feed'"),
         ("a label", "UPDATE catalogue.columns SET label = 'x' WHERE position = 7", "catalogue.columns", "label is 'x'"),
         ("a check", "UPDATE catalogue.checks SET passed = NOT passed", "catalogue.checks", "passed is"),
+        ("a count", "UPDATE catalogue.marker_counts SET cells = 9", "catalogue.marker_counts", "cells is 9"),
         ("a marker", "DELETE FROM catalogue.markers WHERE marker = 'c'", "catalogue.markers", "a row is missing"),
         ("a stranger", "INSERT INTO catalogue.checks (data_set) VALUES ('x')", "catalogue.checks", "rows of 'x'"),
         ("a title", "UPDATE catalogue.data_sets SET title = 'x'", "catalogue.data_sets", "title is 'x'"),
@@ -272,6 +273,12 @@ TOGETHER = (
     (
         ("a row more", "INSERT INTO d.v2_0_0 SELECT * FROM d.v2_0_0 LIMIT 1", "d.v2_0_0", "4 rows; expected 3"),
         ("a table less", "DROP TABLE d.v1_0_0", "d.v1_0_0", "the table is missing"),
+        (
+            "a table of the catalogue less",
+            "DROP TABLE catalogue.marker_counts",
+            "catalogue.marker_counts",
+            "the table is missing",
+        ),
     ),
     (("a data set", "DELETE FROM catalogue.data_sets WHERE data_set = 'd'", "catalogue.data_sets", "one row of d"),),
 )
@@ -342,14 +349,23 @@ class TestParquet:
         self.replace(pipeline)
         facts_path = self.path(pipeline).with_name("1.0.1.json")
         facts = json.loads(facts_path.read_text())
-        facts_path.write_text(json.dumps({**facts, "markers": {}}))
+        facts_path.write_text(json.dumps({**facts, "periods": []}))
         missing = self.path(pipeline).with_name("2.0.parquet")
         missing.unlink()
         assert told(verify(pipeline)) == [
             (str(self.path(pipeline)), "it is not what its facts say"),
-            (str(facts_path), "it says something else than landing gives: markers"),
+            (str(facts_path), "it says something else than landing gives: periods"),
             (str(missing), "it is missing"),
         ]
+
+    def test_one_that_an_older_program_made_is_a_remark_and_no_damage(self, pipeline: Pipeline) -> None:
+        facts_path = self.path(pipeline).with_suffix(".json")
+        facts = json.loads(facts_path.read_text())
+        del facts["periods"]
+        facts_path.write_text(json.dumps({**facts, "format": 1, "markers": {}}))
+        report = verify(pipeline)
+        assert report.findings == []
+        assert [remark for remark in report.remarks if "an older program made" in remark and "d 1.0:" in remark]
 
     def test_one_replaced_with_facts_to_match_is_found_and_mended_by_a_rebuild(self, pipeline: Pipeline) -> None:
         self.replace(pipeline)

@@ -3,15 +3,19 @@
 The frame code is polars expressions; here each is held against a few lines of Python that say the same.
 """
 
+import csv
+import io
 import math
 import re
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ks4_pipeline import observations
+from ks4_pipeline.columns import Column, Columns, Role
+from ks4_pipeline.ees.models import Indicator
 from ks4_pipeline.markers import BLANKS, MARKERS, SPELLINGS, Reason, canonical
 
 # The domain notes' grammar of a number, section 1.1.
@@ -25,6 +29,8 @@ TEXTS = st.one_of(
     st.from_regex(NUMBER, fullmatch=True),
     st.text(max_size=6),
 )
+
+FIGURE = Indicator(id="figure", column="figure", label="Figure")
 
 
 def number_by_python(text):
@@ -54,6 +60,30 @@ NOT_NUMBERS = [
 @pytest.mark.parametrize("text", NOT_NUMBERS, ids=ascii)
 def test_not_a_number(text):
     assert through(observations._number, [text]) == [None]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=40), st.integers(1, 3))
+def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows, per_block):
+    """Whatever stands in a block: infinities, empty cells in quotes, markers, texts."""
+    columns = Columns((Column("place", Role.FILTER), Column("figure", Role.INDICATOR, FIGURE)))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    lines = []
+    for row in [("place", "figure"), *rows]:
+        writer.writerow(row)
+        lines.append(text.getvalue().encode())
+        text.seek(0)
+        text.truncate()
+    source, typed = tmp_path / "plain.csv", tmp_path / "typed.parquet"
+    source.write_bytes(b"".join(lines))
+    observations._write(observations._on_disk(source, columns), typed)
+    blocks = (b"".join(lines[start : start + per_block]) for start in range(0, len(lines), per_block))
+    arrived = observations._arriving(observations._typed(blocks, columns), columns).collect()
+    assert arrived.equals(pl.read_parquet(typed))
+    assert arrived.rows() == [
+        (place or None, number := number_by_python(cell), cell if number is None else None) for place, cell in rows
+    ]
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=40))

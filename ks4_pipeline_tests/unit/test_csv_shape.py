@@ -32,10 +32,6 @@ def batched(content: bytes, size: int) -> list[bytes]:
     return [content[start : start + size] for start in range(0, len(content), size)]
 
 
-def names_of(columns) -> list[str]:
-    return [column.name for column in columns.of_file]
-
-
 def records_by_python(content: bytes):
     """The records, header first, empty lines at the end left out; None where the csv module gives up."""
     try:
@@ -136,7 +132,7 @@ def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_p
         columns = assign(parse_header(header, faults), Meta(), faults)
     if not faults:
         try:
-            observations._write_typed(observations._on_disk(source, parse_header(header, faults)), columns, typed)
+            observations._write(observations._on_disk(source, columns), typed)
         except pl.exceptions.PolarsError:
             csv_exact.write_plain(served, plain, faults)
             assert faults, "what polars refuses has a fault that can be named"
@@ -152,7 +148,8 @@ def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_p
     if shape.regular:
         csv_arrival._BLOCK, arriving = block, tmp_path / "arriving"
         records = Records(batched(served.read_bytes(), 7), Gunzip("url", 1 << 20, "max_csv_bytes"))
-        observations._write_typed(observations._arriving(records.blocks(), names_of(columns)), columns, arriving)
+        frames = observations._typed(records.blocks(), columns)
+        observations._write(observations._arriving(frames, columns), arriving)
         assert records.finish()[1] == shape
         assert pl.read_parquet(arriving).equals(pl.read_parquet(typed))
 
@@ -212,9 +209,7 @@ def test_short_and_long_rows_in_balance_are_told_by_polars_and_named_by_the_exac
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(content))
     columns = assign(["a", "b", "c"], Meta(), Faults())
     with pytest.raises(pl.exceptions.PolarsError):
-        observations._write_typed(
-            observations._on_disk(tmp_path / "data.csv.gz", names_of(columns)), columns, tmp_path / "typed"
-        )
+        observations._write(observations._on_disk(tmp_path / "data.csv.gz", columns), tmp_path / "typed")
     faults = Faults()
     csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults)
     assert [str(fault) for fault in faults.first] == [
@@ -227,7 +222,7 @@ def test_the_exact_reading_keeps_a_return_at_the_end_of_a_line(tmp_path):
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(b'a,"b\n"\n5" pipe,"kept\r"\n'))
     rows, header = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
     columns = assign(parse_header(header, faults), Meta(), faults)
-    observations._write_typed(observations._on_disk(tmp_path / "plain", names_of(columns)), columns, tmp_path / "typed")
+    observations._write(observations._on_disk(tmp_path / "plain", columns), tmp_path / "typed")
     assert (rows, faults.count) == (1, 0)
     assert pl.read_parquet(tmp_path / "typed").to_dict(as_series=False) == {"a": ['5" pipe'], "b\n": ["kept\r"]}
 

@@ -55,7 +55,7 @@ def test_value_and_flag_give_the_published_cell_back(tmp_path, rows):
         assert found_label == (label or None)
         assert all(same(cell, *pair) for cell, pair in zip(cells, (pairs[:2], pairs[2:]), strict=True))
     markers = [cell for _, *cells in rows for cell in cells if cell in MARKERS]
-    assert sum(sum(counts.values()) for counts in made.facts.markers.values()) == len(markers)
+    assert sum(sum(counts.values()) for counts in made.markers.values()) == len(markers)
     assert (made.facts.spellings, made.facts.padded_numbers) == ({}, 0)
     assert made.facts.rows_sharing_key == sum(1 for row in rows if [other[0] for other in rows].count(row[0]) > 1)
 

@@ -159,7 +159,7 @@ def _rows(edition: Edition, year: str, group: str) -> Iterator[tuple[str, ...]]:
     published = publish(slices, year, replace(edition.rules, unprotected=unprotected))
     for slip_year, slip_group, cut, columns in slips.hidden:
         if (slip_year, slip_group) == (year, group):
-            published[cut].update(dict.fromkeys(columns, CONFIDENTIAL))
+            published[cut] = {**published[cut], **dict.fromkeys(columns, CONFIDENTIAL)}
     for cut in cuts_of(group):
         if edition.unknown_ethnicity or cut != Cut(ETHNICITY, UNKNOWN):
             labels = (cut.label if cut.column == column else HEADLINE.label for column in BREAKDOWN_COLUMNS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ks4_pipeline.sandbox.synthetic.population import HEADLINE, LABELS, Cut, Slices
@@ -50,7 +51,7 @@ PROGRESS8_SIGMA = {"201819": 1283, "202122": 1407, "202223": 1414, "202324": 141
 _COUNT_BASE = 10
 _SMALL = 5  # groups of 1 to 5 pupils are confidential
 
-Cells = dict[str, str]  # by indicator column
+Cells = Mapping[str, str]  # by indicator column
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,9 @@ def publish(slices: Slices, year: str, rules: Rules) -> dict[Cut, Cells]:
     return published
 
 
+@lru_cache(maxsize=10_000)
 def cells_of(cohort: Cohort, year: str, rules: Rules) -> Cells:
-    """The cells of one row before secondary suppression."""
+    """The cells of one row before secondary suppression; most rows stay as they are from version to version."""
     pupils = cohort.pupils
     if pupils == 0:
         return _progress8_in({**_all(NOT_APPLICABLE), "pupil_count": "0", "progress8_pupil_count": "0"}, year)
@@ -108,7 +110,7 @@ def rounded(numerator: int, denominator: int, *, places: int = 0, base: int = 1)
     return f"{'-' if numerator < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"
 
 
-def withheld(cells: Mapping[str, str], columns: tuple[str, ...]) -> Cells:
+def withheld(cells: Cells, columns: tuple[str, ...]) -> Cells:
     """The same row with these columns confidential; what was not available or did not exist stays so."""
     keep = {NOT_AVAILABLE, NOT_APPLICABLE}
     return {name: CONFIDENTIAL if name in columns and cell not in keep else cell for name, cell in cells.items()}
