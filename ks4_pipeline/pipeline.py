@@ -20,7 +20,7 @@ from ks4_pipeline.notes import Note, as_note
 from ks4_pipeline.observations import Ahead, Observations, ObservationsStore
 from ks4_pipeline.quality.book import basis_of, rules_in_force
 from ks4_pipeline.quality.evaluation import EvaluationError
-from ks4_pipeline.quality.judging import Judgement, judge, kept, refuse_errors
+from ks4_pipeline.quality.judging import Judgement, is_accepted, judge, kept, refuse_errors
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish
@@ -182,7 +182,7 @@ class Pipeline:
         return self._judged(data_set, landed, observations)
 
     def judge(self, data_set: DataSet, landed: Landed, observations: Observations) -> Judgement:
-        """What the rules in force say of a version, by the version that landed before it."""
+        """What the rules in force say of a version, by the one before it: see :meth:`_before`."""
         before = self._before(data_set, landed.version, self.landing.versions(data_set))
         basis = self._basis(data_set, landed.manifest.csv.sha256, before)
         known = kept(observations, basis)
@@ -343,11 +343,20 @@ class Pipeline:
         return self.landing.accept(data_set, candidate)
 
     def _before(self, data_set: DataSet, version: VersionNumber, landed: Sequence[VersionNumber]) -> Landed | None:
-        """The landed version before another, by number; None when there is none, or it cannot be read."""
-        earlier = max((other for other in landed if other < version), default=None)
+        """The version before another, of those that have landed and are in force or accepted for the next edition.
+
+        One that has only landed may yet be refused, or never be loaded: what is said of a version must not depend on
+        the order in which they came. None when there is none, or it cannot be read.
+        """
+        earlier = sorted((other for other in landed if other < version), reverse=True)
         with suppress(LandingError):
-            return self.landing.get(data_set, earlier) if earlier else None
+            before = next((other for other in earlier if self._stands(data_set, other)), None)
+            return self.landing.get(data_set, before) if before else None
         return None
+
+    def _stands(self, data_set: DataSet, version: VersionNumber) -> bool:
+        """Whether a version is in force, or is going to be as far as its rules are concerned."""
+        return is_accepted(self.observations.path(data_set, version)) or version in self._in_force(data_set)
 
     def _basis(self, data_set: DataSet, csv_sha256: str, before: Landed | None) -> str:
         """What a judgement of a version's bytes, compared with the version before it, is based on now."""
@@ -374,7 +383,10 @@ class Pipeline:
 
     def _is_in_force(self, data_set: DataSet, landed: Landed) -> bool:
         """Whether the published warehouse has a table of these very bytes."""
+        in_force = self._in_force(data_set).get(landed.version)
+        return in_force is not None and in_force.csv_sha256 == landed.manifest.csv.sha256
+
+    def _in_force(self, data_set: DataSet) -> Mapping[VersionNumber, InForce]:
         with suppress(WarehouseError):  # one that cannot be read is being made anew
-            in_force = self.in_force().get(data_set.name, {}).get(landed.version)
-            return in_force is not None and in_force.csv_sha256 == landed.manifest.csv.sha256
-        return False
+            return self.in_force().get(data_set.name, {})
+        return {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
+from ks4_pipeline import memory
 from ks4_pipeline.cli.cells import csv_line, json_text, json_value, shown
 from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
 from ks4_pipeline.cli.console import command, counted, say, say_lines, warn, width, write
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-MEMORY_LIMIT = "2GB"
-_DISK_LIMIT = "20GB"
 _AT_A_TIME = 1000
 _ENDS_WITHIN = 10.0
 _WHOLE_NUMBERS = frozenset(
@@ -78,7 +77,7 @@ def read_only(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 warehouse,
                 read_only=True,
                 config={
-                    "memory_limit": MEMORY_LIMIT,
+                    "memory_limit": memory.limit(memory.QUESTION),
                     "python_enable_replacements": "false",
                     "autoload_known_extensions": "false",
                     "autoinstall_known_extensions": "false",
@@ -89,7 +88,7 @@ def read_only(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             # In this order: the scratch folder cannot be named once outside access is off.
             connection.execute(f"SET temp_directory = {literal(scratch)}")
-            connection.execute(f"SET max_temp_directory_size = {literal(_DISK_LIMIT)}")
+            connection.execute(f"SET max_temp_directory_size = {literal(memory.ON_DISK)}")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield connection
@@ -186,7 +185,8 @@ def _in_words(error: duckdb.Error) -> str:
     """DuckDB's message, with what the reader can do."""
     match error:
         case duckdb.OutOfMemoryException():
-            return f"The query needs more than {MEMORY_LIMIT} of memory. Ask for less at a time."
+            granted = memory.granted(memory.QUESTION) / 1e9
+            return f"The query needs more than {granted:.2g} GB of memory. Ask for less at a time."
         case duckdb.PermissionException():
             return f"{error}\nA query may read the warehouse here, and nothing else."
         case duckdb.CatalogException():

@@ -164,15 +164,7 @@ def rule_results(
     key = asset_key(data_set, "observations")
     found = {result.name: result for result in results}
     for rule in rules:
-        nothing = CheckResult(
-            rule.name,
-            passed=True,
-            affected=0,
-            detail="There is nothing to say: the version has no such columns, or there is none before it.",
-            family=rule.family,
-            asserts=rule.asserts,
-            source=rule.source,
-        )
+        nothing = rule.holds("There is nothing to say: the version has no such columns, or there is none before it.")
         yield as_check_result(key, version, found.get(rule.name, nothing))
 
 

@@ -42,7 +42,7 @@ def evaluate(version: Observations, previous: Observations | None, rules: Sequen
     try:
         with sealed(*files) as connection:
             return tuple(_evaluate(Relations(connection, version, previous), rules, has_previous=previous is not None))
-    except (duckdb.Error, pl.exceptions.PolarsError, OSError) as error:
+    except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise EvaluationError(f"{version.parquet} could not be held to the rules: {error}") from error
 
 
@@ -76,7 +76,7 @@ def _of_rule(relations: Relations, rule: Rule, counted: Mapping[Case, Counted]) 
 def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, Counted]]) -> CheckResult:
     failing = [(case, found) for case, found in counted if found.broken]
     if not failing:
-        return _held(rule)
+        return rule.holds()
     parts: list[str] = []
     examples: list[Example] = []
     too_many = rule.tolerated is None
@@ -102,7 +102,7 @@ def _of_findings(relations: Relations, rule: Rule, query: str) -> CheckResult:
     names = [name for name, *_ in first.description or []]
     rows = first.fetchall()
     if not rows:
-        return _held(rule)
+        return rule.holds()
     has_count = "affected" in names
     affected, findings = connection.execute(
         f"SELECT {'sum(affected)' if has_count else 'count(*)'}, count(*) FROM found"
@@ -129,22 +129,9 @@ def _of_findings(relations: Relations, rule: Rule, query: str) -> CheckResult:
     return _broken(rule, int(affected or 0), detail, examples, rule.severity)
 
 
-def _held(rule: Rule) -> CheckResult:
-    return CheckResult(
-        rule.name,
-        passed=True,
-        affected=0,
-        detail="It holds.",
-        severity=rule.severity,
-        family=rule.family,
-        asserts=rule.asserts,
-        source=rule.source,
-    )
-
-
 def _broken(rule: Rule, affected: int, detail: str, examples: Sequence[Example], severity: Severity) -> CheckResult:
     return replace(
-        _held(rule), passed=False, affected=affected, detail=detail, examples=tuple(examples), severity=severity
+        rule.holds(), passed=False, affected=affected, detail=detail, examples=tuple(examples), severity=severity
     )
 
 

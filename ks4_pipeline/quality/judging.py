@@ -52,11 +52,14 @@ class _Kept(BaseModel):
 
 def kept(version: Observations, basis: str) -> Judgement | None:
     """The results kept of a version, when they are on this basis."""
-    try:
-        found = _Kept.model_validate_json(_beside(version).read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return Judgement(basis, found.results) if found.basis == basis else None
+    found = _read(version.parquet)
+    return Judgement(basis, found.results) if found and found.basis == basis else None
+
+
+def is_accepted(parquet: Path) -> bool:
+    """Whether results are kept of these observations and none of them blocks the version."""
+    found = _read(parquet)
+    return found is not None and not errors_among(found.results)
 
 
 def judge(version: Observations, previous: Observations | None, rules: Sequence[Rule], basis: str) -> Judgement:
@@ -69,13 +72,20 @@ def judge(version: Observations, previous: Observations | None, rules: Sequence[
         basis: of these rules and these bytes.
     """
     found = _Kept(basis=basis, results=evaluate(version, previous, rules))
-    durable.write_atomically(_beside(version), found.model_dump_json(indent=1).encode() + b"\n")
+    durable.write_atomically(_beside(version.parquet), found.model_dump_json(indent=1).encode() + b"\n")
     return Judgement(basis, found.results)
 
 
-def _beside(version: Observations) -> Path:
+def _beside(parquet: Path) -> Path:
     """Where a version's results are kept."""
-    return version.parquet.with_suffix(".checks.json")
+    return parquet.with_suffix(".checks.json")
+
+
+def _read(parquet: Path) -> _Kept | None:
+    try:
+        return _Kept.model_validate_json(_beside(parquet).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def refuse_errors(what: str, judgement: Judgement) -> None:

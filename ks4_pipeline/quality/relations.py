@@ -1,7 +1,8 @@
 """What rules read: the observations of a version and small relations made of them, in a DuckDB of their own.
 
 One pass over the file counts everything that can be counted by period and level; the rest is one pass over a few text
-columns each. The connection can read the Parquet files it was given and nothing else.
+columns each. Cases are counted here as well: those of figures all in one pass, the others where there is something to
+look at. The connection can read the Parquet files it was given and nothing else.
 
 ========================= =========================================================================================
 ``observations``          the version; measures under their standard names too; the three columns of time and level
@@ -34,6 +35,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from ks4_pipeline import memory
 from ks4_pipeline.columns import FLAG_SUFFIX, TOTALS, Column, Columns, Role
 from ks4_pipeline.ees.models import Indicator
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, GeographicLevel, TimeCategory
@@ -47,7 +49,6 @@ from ks4_pipeline.quality.rules import EVERY_ROW, EXACT_LEVEL, ROUNDED, Case, Co
 from ks4_pipeline.versions import Bump
 from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
 
-MEMORY_LIMIT = "400MB"
 _IS_ROUNDED = f"CASE WHEN geographic_level = {literal(EXACT_LEVEL)} THEN 0 ELSE 1 END"
 _JUDGED = f"(SELECT *, {_IS_ROUNDED} AS {ROUNDED} FROM observations)"
 _ALWAYS = ("time_period", "time_identifier", "geographic_level")
@@ -325,7 +326,7 @@ def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with TemporaryDirectory(prefix="ks4-rules-") as scratch:
         connection = duckdb.connect(
             config={
-                "memory_limit": MEMORY_LIMIT,
+                "memory_limit": memory.limit(memory.RULES),
                 "python_enable_replacements": "false",
                 "autoload_known_extensions": "false",
                 "autoinstall_known_extensions": "false",
@@ -333,6 +334,7 @@ def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         )
         try:
             connection.execute(f"SET temp_directory = {literal(scratch)}")
+            connection.execute(f"SET max_temp_directory_size = {literal(memory.ON_DISK)}")
             # DuckDB asks for leave for the pattern first, and then for the file it finds by it.
             allowed = [name for path in parquets for name in (str(path), exactly(path))]
             connection.execute(f"SET allowed_paths = [{_comma(map(literal, allowed))}]")

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from ks4_pipeline import memory
 from ks4_pipeline.columns import FILE_VERSION, FLAG_SUFFIX, TOTALS, Role
 from ks4_pipeline.ees.pages import data_set_page
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS_BY_LABEL, GeographicLevel
@@ -57,7 +58,6 @@ from ks4_pipeline.warehouse.schema import (
 )
 from ks4_pipeline.warehouse.sql import identifier, literal, qualified
 
-MEMORY_LIMIT = "400MB"
 _LARGEST = 12
 _PLACES = 12
 _ANNOUNCED = 60
@@ -80,7 +80,7 @@ def read(warehouse: WarehouseFile, data_set: str, version: VersionNumber) -> Rep
         NotLoadedError: when it has no table in the warehouse.
     """
     with warehouse.read() as connection:
-        connection.execute(f"SET memory_limit = {literal(MEMORY_LIMIT)}")
+        connection.execute(f"SET memory_limit = {literal(memory.limit(memory.REPORT))}")
         found = _Reading(connection, data_set, version)
         about, changed = found.about(), found.changed()
         announced, announced_count = found.announced()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from ks4_pipeline import memory
 from ks4_pipeline.errors import shown
 from ks4_pipeline.warehouse.sql import identifier, literal, parquet, qualified
 from ks4_pipeline.warehouse.tables import IN_ORDER_UP_TO
@@ -21,7 +22,6 @@ from ks4_pipeline.warehouse.tables import IN_ORDER_UP_TO
 _FOUND, _EXPECTED = "found", "expected"
 _LISTED_ROWS = 20
 _LISTED_CELLS = 3
-_MEMORY = "2GB"
 Objects = Mapping[tuple[str, str], "Described"]
 
 
@@ -56,7 +56,9 @@ def side_by_side(found: Path, expected: Path, spill: Path) -> Iterator[SideBySid
     Raises:
         duckdb.Error: when one cannot be opened.
     """
-    with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(spill)}) as connection:
+    with duckdb.connect(
+        config={"memory_limit": memory.limit(memory.COMPARISON), "temp_directory": str(spill)}
+    ) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, path in ((_FOUND, found), (_EXPECTED, expected)):
             connection.execute(f"ATTACH {literal(str(path))} AS {name} (READ_ONLY)")

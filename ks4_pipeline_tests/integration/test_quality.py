@@ -19,7 +19,7 @@ from ks4_pipeline.orchestration.partitions import versions_of
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.quality import CheckResult, judging
 from ks4_pipeline.quality.book import BUILT_IN
-from ks4_pipeline.quality.judging import errors_among
+from ks4_pipeline.quality.judging import FailedRulesError, errors_among
 from ks4_pipeline.run import Outcome, rebuild
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import FOLDER, write_synthetic_ks4
@@ -182,6 +182,33 @@ class TestResults:
         load(pipeline)
         assert "marker_shares_steady" not in checks(pipeline, "1.1")
         sandbox.publish(data_set.id, "1.0")
+        load(pipeline)
+        assert checks(pipeline, "1.1")["marker_shares_steady"].passed
+
+    def test_a_version_that_has_only_landed_is_not_the_one_before(self, publisher, tmp_path):
+        """Whichever came first: 2.0 is like 1.0, and 1.1, which fell apart, is refused once it is judged."""
+        fewer = table(years=YEARS[:1])
+        sandbox, data_set = publisher(Edition("1.0", table()), Edition("1.1", fewer), Edition("2.0", table(CORRECTED)))
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        first, broken, last = (VersionNumber.parse(number) for number in ("1.0", "1.1", "2.0"))
+        with pipeline.client() as client:
+            pipeline.look(client, data_set)
+            pipeline.observe(data_set, pipeline.land(client, data_set, first))
+            landed = pipeline.land(client, data_set, broken)
+            finished = pipeline.observe(data_set, pipeline.land(client, data_set, last))
+        before = {result.name: result for result in finished.judgement.results}
+        assert before["window_moved_by_a_year"].passed, "it is compared with 1.0, judged in the same go"
+        with pytest.raises(FailedRulesError, match="rows_not_halved"):
+            pipeline.observe(data_set, landed)
+        pipeline.publish(data_set, [first, last])
+        assert before.items() <= checks(pipeline, "2.0").items()
+
+    def test_what_is_in_force_is_the_one_before_whatever_is_left_of_its_observations(self, publisher, tmp_path):
+        sandbox, data_set = publisher(Edition("1.0", table()), Edition("1.1", table(CORRECTED), {"held": True}))
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        load(pipeline)
+        pipeline.observations.remove(data_set, VersionNumber(1, 0))
+        sandbox.publish(data_set.id, "1.1")
         load(pipeline)
         assert checks(pipeline, "1.1")["marker_shares_steady"].passed
 

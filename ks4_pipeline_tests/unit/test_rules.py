@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from ks4_pipeline import memory
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.observations import Observations, ObservationsStore
-from ks4_pipeline.quality import CheckResult, Family, Severity, relations
+from ks4_pipeline.quality import CheckResult, Family, Severity
 from ks4_pipeline.quality.book import BUILT_IN, rules_in_force
 from ks4_pipeline.quality.evaluation import EvaluationError, evaluate
 from ks4_pipeline.quality.measures import STANDARD_NAMES
@@ -455,7 +456,7 @@ def test_a_file_without_any_of_the_columns_is_asked_what_can_be_asked(tmp_path: 
 def test_what_cannot_be_evaluated_for_want_of_memory_is_told(
     sound: Observations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relations, "MEMORY_LIMIT", "1KB")
+    monkeypatch.setattr(memory, "RULES", 1000)
     with pytest.raises(EvaluationError, match=r"1\.0\.parquet could not be held to the rules"):
         judged(sound)
 
