@@ -16,14 +16,19 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ks4_pipeline.integrity import verify
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import COLUMNS, INDICATOR_COLUMNS, KEY_COLUMNS
+from ks4_pipeline.settings import DataSet
 from ks4_pipeline_tests.benchmarks import __main__ as suite
 from ks4_pipeline_tests.benchmarks import loading, processes, publication, routes
 from ks4_pipeline_tests.benchmarks.checking import wrong_figures
+from ks4_pipeline_tests.benchmarks.cloning import clone
 from ks4_pipeline_tests.benchmarks.figures import Figures, TooManyRowsError
 from ks4_pipeline_tests.benchmarks.processes import PYTHON, ProcessFailedError, measure
 from ks4_pipeline_tests.benchmarks.results import Bound, Findings
+from ks4_pipeline_tests.publisher import Edition, describe, id_of, load, pipeline_for, rows
 
 ROWS = 3_000
 
@@ -112,7 +117,9 @@ def test_the_suite_measures_checks_and_compares(tmp_path, monkeypatch, capsys):
         assert 20 << 20 < took["peak"] < 2 << 30
         assert took["disk"] >= took["kept"] > 0
     assert load["ratios"]["ks4 run / L"] == load["medians"]["ks4 run"] / load["medians"]["L"]
-    assert found["benchmarks"]["no_news"]["numbers"]["requests of a run"] == 4
+    no_news = found["benchmarks"]["no_news"]
+    assert no_news["numbers"] == {"requests of a run": 4, "requests of a round of ticks": 4}
+    assert set(no_news["grid"]) == {"poll_sensor", *(f"{bump}_version_sensor" for bump in ("major", "minor", "patch"))}
     assert len(found["benchmarks"]["queries"]["grid"]) == 10
     monkeypatch.setattr(suite, "BENCHMARKS", {"load": lambda _: Findings("load", "", ratios={"ks4 run / L": 1.0})})
     assert suite.main(["--rows", str(ROWS), "--only", "load", "--compare", str(written)]) == 0
@@ -151,6 +158,20 @@ def test_what_a_process_takes_is_its_own(tmp_path):
     assert big.peak > 200 << 20 > 50 << 20 > small.peak
     assert big.disk >= big.kept >= 9 << 20 > small.kept
     assert small.said == "done\n"
+
+
+def test_a_copied_data_set_is_as_whole_as_a_loaded_one(tmp_path):
+    editions = (Edition("1.0", rows("a,1,1", "b,z,2")), Edition("1.0.1", rows("a,2,1", "b,3,c")))
+    data_set = describe(tmp_path / "publisher", "orchard", *editions, title="Figures")
+    with Sandbox(tmp_path / "publisher") as sandbox:
+        load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
+        copies = [DataSet(name=f"copy_{number}", id=id_of(f"copy_{number}")) for number in range(2)]
+        clone(tmp_path, data_set.name, {copy.name: copy.id for copy in copies})
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set, *copies)
+    assert {name: len(versions) for name, versions in pipeline.in_force().items()} == dict.fromkeys(
+        ["copy_0", "copy_1", "orchard"], 2
+    )
+    assert verify(pipeline).findings == []
 
 
 def test_a_process_that_fails_says_why(tmp_path):
