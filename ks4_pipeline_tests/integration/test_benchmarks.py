@@ -20,7 +20,6 @@ from ks4_pipeline.integrity import verify
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import COLUMNS, INDICATOR_COLUMNS, KEY_COLUMNS
-from ks4_pipeline.settings import DataSet
 from ks4_pipeline_tests.benchmarks import __main__ as suite
 from ks4_pipeline_tests.benchmarks import loading, processes, publication, routes
 from ks4_pipeline_tests.benchmarks.checking import wrong_figures
@@ -28,7 +27,7 @@ from ks4_pipeline_tests.benchmarks.cloning import clone
 from ks4_pipeline_tests.benchmarks.figures import Figures, TooManyRowsError
 from ks4_pipeline_tests.benchmarks.processes import PYTHON, ProcessFailedError, measure
 from ks4_pipeline_tests.benchmarks.results import Bound, Findings
-from ks4_pipeline_tests.publisher import Edition, describe, id_of, load, pipeline_for, rows
+from ks4_pipeline_tests.publisher import Edition, describe, load, pipeline_for, rows
 
 ROWS = 3_000
 
@@ -162,15 +161,16 @@ def test_what_a_process_takes_is_its_own(tmp_path):
 
 def test_a_copied_data_set_is_as_whole_as_a_loaded_one(tmp_path):
     editions = (Edition("1.0", rows("a,1,1", "b,z,2")), Edition("1.0.1", rows("a,2,1", "b,3,c")))
-    data_set = describe(tmp_path / "publisher", "orchard", *editions, title="Figures")
+    data_sets = [
+        describe(tmp_path / "publisher", name, *editions, title="Figures") for name in ("orchard", "copy_0", "copy_1")
+    ]
     with Sandbox(tmp_path / "publisher") as sandbox:
-        load(pipeline_for(tmp_path / "data", sandbox.url, data_set))
-        copies = [DataSet(name=f"copy_{number}", id=id_of(f"copy_{number}")) for number in range(2)]
-        clone(tmp_path, data_set.name, {copy.name: copy.id for copy in copies})
-        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set, *copies)
-    assert {name: len(versions) for name, versions in pipeline.in_force().items()} == dict.fromkeys(
-        ["copy_0", "copy_1", "orchard"], 2
-    )
+        load(pipeline_for(tmp_path / "data", sandbox.url, data_sets[0]))
+        clone(tmp_path, "orchard", {copy.name: copy.id for copy in data_sets[1:]})
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, *data_sets)
+        report = load(pipeline)
+    assert report.up_to_date == {"orchard": 2, "copy_0": 2, "copy_1": 2}
+    assert report.outcomes == []
     assert verify(pipeline).findings == []
 
 
