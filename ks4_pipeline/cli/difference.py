@@ -16,7 +16,7 @@ from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.comparison import CLASSES, RESULT
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.reading import differences
-from ks4_pipeline.warehouse.sql import identifier, literal
+from ks4_pipeline.warehouse.sql import identifier, in_any_order, literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,9 +60,9 @@ class _Difference:
         """The key columns that tell the changed rows apart; a column with one value says nothing."""
         if not self.found.keys:
             return []
-        counts = ", ".join(f"count(DISTINCT {identifier(key)})" for key in self.found.keys)
-        row = self.connection.execute(f"SELECT {counts} FROM {RESULT}").fetchone() or ()
-        return [key for key, count in zip(self.found.keys, row, strict=True) if count > 1]
+        several = ", ".join(f"min({name}) <> max({name})" for name in map(identifier, self.found.keys))
+        row = self.connection.execute(f"SELECT {several} FROM {RESULT}").fetchone() or ()
+        return [key for key, tells in zip(self.found.keys, row, strict=True) if tells]
 
 
 def diff(name: str | None, old: str, new: str, *, as_json: bool, parquet: Path | None, rows: int) -> None:
@@ -177,7 +177,7 @@ def _nested(rows: Sequence[Sequence[object]]) -> dict[str, dict[str, object]]:
 
 def _write(difference: _Difference, path: Path) -> None:
     pair = f"{literal(str(difference.found.old))} AS from_version, {literal(str(difference.found.new))} AS to_version"
-    with beside(str(path)) as part:
+    with beside(str(path)) as part, in_any_order(difference.connection):
         difference.connection.execute(
             f"COPY (SELECT {pair}, * FROM {RESULT}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)"
         )

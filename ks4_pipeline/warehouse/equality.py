@@ -57,7 +57,7 @@ def side_by_side(found: Path, expected: Path, spill: Path) -> Iterator[SideBySid
         duckdb.Error: when one cannot be opened.
     """
     with duckdb.connect(
-        config={"memory_limit": memory.limit(memory.COMPARISON), "temp_directory": str(spill)}
+        config={"memory_limit": memory.limit(memory.EQUALITY), "temp_directory": str(spill)}
     ) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, path in ((_FOUND, found), (_EXPECTED, expected)):

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 import duckdb
 
+from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
-from ks4_pipeline.warehouse.schema import COLUMNS, MARKER_TABLE
+from ks4_pipeline.warehouse.schema import COLUMNS
 from ks4_pipeline.warehouse.sql import free_name, identifier, literal, qualified
 
 VIEW = "latest_long"
@@ -58,13 +59,14 @@ def create_view(
             f"{fields[own_name]} AS {identifier(names[own_name])}" for own_name in own if own_name in fields
         )
         selects.append(f"SELECT {key_list}{cell} FROM {table}{'' if indicators else ' WHERE false'}")
-    parts = [f"cells.{identifier(key)}" for key in keys]
-    parts += [f"{'markers' if name == 'reason' else 'cells'}.{identifier(names[name])}" for name in own]
+    parts = [*map(identifier, keys)]
+    parts += [
+        f"{_reason_of(marker)} AS {identifier(names[name])}" if name == "reason" else identifier(names[name])
+        for name in own
+    ]
     view = qualified(schema, VIEW)
     connection.execute(
-        f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(parts)} FROM ({' UNION ALL '.join(selects)}) AS cells "
-        f"LEFT JOIN (SELECT marker, reason AS {identifier(names['reason'])} FROM {MARKER_TABLE.qualified}) AS markers "
-        f"ON markers.marker = cells.{marker}"
+        f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(parts)} FROM ({' UNION ALL '.join(selects)}) AS cells"
     )
     comment = f"The newest published version, now {version}: one row per cell of an indicator."
     statements = [f"COMMENT ON VIEW {view} IS {literal(comment)}"]
@@ -77,6 +79,12 @@ def create_view(
 def drop_view(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
     """Take the view away: there is no newest published version."""
     connection.execute(f"DROP VIEW IF EXISTS {qualified(schema, VIEW)}")
+
+
+def _reason_of(marker: str) -> str:
+    """What a marker means. Joined to ``catalogue.markers`` it would cost those too who do not ask for it."""
+    reasons = " ".join(f"WHEN {marker} = {literal(one.symbol)} THEN {literal(one.reason)}" for one in MARKERS.values())
+    return f"CASE WHEN {marker} IS NULL THEN NULL {reasons} END"
 
 
 def _fields(name: str, kind: str, label: str, unit: str | None, not_comparable: str | None) -> dict[str, str]:

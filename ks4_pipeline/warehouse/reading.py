@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from ks4_pipeline import memory
 from ks4_pipeline.ees.models import VersionRecord
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.quality import CheckResult, Example, Family, Severity
@@ -20,7 +21,7 @@ from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
 from ks4_pipeline.warehouse.revisions import TABLE, names_of
 from ks4_pipeline.warehouse.schema import CHECKS, COMPARISONS, DATA_SETS, UNLISTED, VERSIONS
-from ks4_pipeline.warehouse.sql import qualified
+from ks4_pipeline.warehouse.sql import literal, qualified
 
 
 class NotLoadedError(Ks4Error):
@@ -208,6 +209,7 @@ def differences(
         NotLoadedError: when one of them has no table in the warehouse.
     """
     with warehouse.read() as connection:
+        connection.execute(f"SET memory_limit = {literal(memory.limit(memory.COMPARISON))}")
         columns = stored_columns(connection, name)
         for version in (old, new):
             if version not in columns:

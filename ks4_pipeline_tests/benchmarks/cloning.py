@@ -1,7 +1,8 @@
 """Copies of a loaded data set under other names and ids, as if each had been loaded: in minutes what else takes hours.
 
 Whatever a later run or ``ks4 verify`` reads is copied: landing, observations, and in the warehouse the tables, views
-and macros with their comments, and the catalogue's rows.
+and macros with their comments, and the catalogue's rows. A run must follow, which brings in what the publisher says of
+each: dates, above all.
 """
 
 from __future__ import annotations

@@ -16,14 +16,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ks4_pipeline.integrity import verify
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import COLUMNS, INDICATOR_COLUMNS, KEY_COLUMNS
 from ks4_pipeline_tests.benchmarks import __main__ as suite
 from ks4_pipeline_tests.benchmarks import loading, processes, publication, routes
 from ks4_pipeline_tests.benchmarks.checking import wrong_figures
+from ks4_pipeline_tests.benchmarks.cloning import clone
 from ks4_pipeline_tests.benchmarks.figures import Figures, TooManyRowsError
 from ks4_pipeline_tests.benchmarks.processes import PYTHON, ProcessFailedError, measure
 from ks4_pipeline_tests.benchmarks.results import Bound, Findings
+from ks4_pipeline_tests.publisher import Edition, describe, load, pipeline_for, rows
 
 ROWS = 3_000
 
@@ -112,7 +116,9 @@ def test_the_suite_measures_checks_and_compares(tmp_path, monkeypatch, capsys):
         assert 20 << 20 < took["peak"] < 2 << 30
         assert took["disk"] >= took["kept"] > 0
     assert load["ratios"]["ks4 run / L"] == load["medians"]["ks4 run"] / load["medians"]["L"]
-    assert found["benchmarks"]["no_news"]["numbers"]["requests of a run"] == 4
+    no_news = found["benchmarks"]["no_news"]
+    assert no_news["numbers"] == {"requests of a run": 4, "requests of a round of ticks": 4}
+    assert set(no_news["grid"]) == {"poll_sensor", *(f"{bump}_version_sensor" for bump in ("major", "minor", "patch"))}
     assert len(found["benchmarks"]["queries"]["grid"]) == 10
     monkeypatch.setattr(suite, "BENCHMARKS", {"load": lambda _: Findings("load", "", ratios={"ks4 run / L": 1.0})})
     assert suite.main(["--rows", str(ROWS), "--only", "load", "--compare", str(written)]) == 0
@@ -151,6 +157,21 @@ def test_what_a_process_takes_is_its_own(tmp_path):
     assert big.peak > 200 << 20 > 50 << 20 > small.peak
     assert big.disk >= big.kept >= 9 << 20 > small.kept
     assert small.said == "done\n"
+
+
+def test_a_copied_data_set_is_as_whole_as_a_loaded_one(tmp_path):
+    editions = (Edition("1.0", rows("a,1,1", "b,z,2")), Edition("1.0.1", rows("a,2,1", "b,3,c")))
+    data_sets = [
+        describe(tmp_path / "publisher", name, *editions, title="Figures") for name in ("orchard", "copy_0", "copy_1")
+    ]
+    with Sandbox(tmp_path / "publisher") as sandbox:
+        load(pipeline_for(tmp_path / "data", sandbox.url, data_sets[0]))
+        clone(tmp_path, "orchard", {copy.name: copy.id for copy in data_sets[1:]})
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, *data_sets)
+        report = load(pipeline)
+    assert report.up_to_date == {"orchard": 2, "copy_0": 2, "copy_1": 2}
+    assert report.outcomes == []
+    assert verify(pipeline).findings == []
 
 
 def test_a_process_that_fails_says_why(tmp_path):
