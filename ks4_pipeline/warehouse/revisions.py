@@ -86,7 +86,7 @@ def update(
     made = []
     for old, new in wanted:
         if (old, new) not in valid:
-            found = compare(connection, schema, old, new, unified)
+            found = compare(connection, schema, old, new, _as_they_stand(unified, columns, new, old))
             connection.execute(
                 f"INSERT INTO {qualified(schema, TABLE)} BY NAME SELECT {literal(str(old))} AS from_version, "
                 f"{literal(str(new))} AS to_version, * FROM {RESULT}; DROP TABLE {RESULT}"
@@ -94,6 +94,18 @@ def update(
             insert(connection, COMPARISONS, [_row(schema, found, compared_at)])
             made.append(found)
     return made
+
+
+def _as_they_stand(
+    unified: Sequence[UnifiedColumn],
+    columns: Mapping[VersionNumber, Sequence[StoredColumn]],
+    *versions: VersionNumber,
+) -> list[UnifiedColumn]:
+    """The columns of some versions in the order of their tables, the first one's first; not in that of later ones."""
+    stored = [(version, column.name) for version in versions for column in columns[version]]
+    places = {use: place for place, use in enumerate(stored)}
+    having = [column for column in unified if not places.keys().isdisjoint(column.names.items())]
+    return sorted(having, key=lambda column: min(places[use] for use in column.names.items() if use in places))
 
 
 def _compared_pairs(connection: duckdb.DuckDBPyConnection, schema: str) -> set[Pair]:

@@ -303,6 +303,16 @@ def filters(**ids: str) -> Made:
         (OLD, WITHOUT),
     ]
 )
+@example(  # a later version has the same columns in another order
+    steps=[
+        (OLD, filters(x="f1", y="f2")),
+        (NEW, filters(x="f1", y="f2")),
+        (VersionNumber(1, 1), filters(y="f2", x="f1")),
+    ]
+)
+@example(  # a catalogue may hold a place's column that the vocabulary of this program does not know
+    steps=[(OLD, CELL_IS_A_KEY), (NEW, Made((StoredColumn("x", Role.GEOGRAPHY, False),), {}, (("1",),)))]
+)
 @example(steps=[(OLD, WITHOUT), (NEW, WITH_A_FILTER), (NEW, WITHOUT)])  # a column goes when its version is replaced
 @given(steps=STEPS)
 def test_revisions_kept_up_to_date_are_those_made_anew(
@@ -325,11 +335,7 @@ def test_revisions_kept_up_to_date_are_those_made_anew(
             for name in ("kept", "anew"):
                 result = connection.execute(f"SELECT * FROM {table.format(name)}")
                 columns_found = [column for column, *_ in result.description]
-                rows = (  # the newest version decides the order of the key columns
-                    tuple(sorted(cell.split(",")) if column == "key_columns" else cell for column, cell in found_row)
-                    for found_row in (zip(columns_found, row, strict=True) for row in result.fetchall())
-                )
-                found.append((columns_found, Counter(map(repr, rows))))
+                found.append((columns_found, Counter(map(repr, result.fetchall()))))
             assert found[0] == found[1]
     finally:
         connection.execute("ROLLBACK")
