@@ -36,6 +36,7 @@ _SILENT_SECONDS = 1.0
 _COMMAND_SHOWN = 200
 
 Answer = TypeVar("Answer")
+_Edition = tuple[int, int, int]
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +60,7 @@ class WarehouseFile:
     def __init__(self, path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> None:
         self.path = path
         self._wait = wait_seconds
-        self._known_of: tuple[int, int, int] | None = None
-        self._known: dict[object, object] = {}
+        self._known: tuple[_Edition | None, dict[object, object]] = (None, {})
 
     def exists(self) -> bool:
         """Whether anything has been published."""
@@ -73,14 +73,15 @@ class WarehouseFile:
             ask: the question, which opens the file by itself; nobody may change its answer.
         """
         edition = self._edition()
-        if self._known_of != edition:
-            self._known_of, self._known = edition, {}
-        answers = self._known  # another thread may begin anew with a later edition
+        known_of, answers = self._known  # one value, since another thread may begin anew with a later edition
+        if known_of != edition:
+            answers = {}
+            self._known = edition, answers
         if ask not in answers:
             answers[ask] = ask(self)
         return cast("Answer", answers[ask])
 
-    def _edition(self) -> tuple[int, int, int] | None:
+    def _edition(self) -> _Edition | None:
         """What tells the file published now from those before it; None when there is none."""
         try:
             found = self.path.stat()
