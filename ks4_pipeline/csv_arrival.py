@@ -49,7 +49,7 @@ class Records:
         self._unpacked = 0
         self._shape = ShapeReader()
         self._lines = self._unpack()
-        self._failure: EesError | None = None
+        self._failure: EesError | OSError | None = None
         self.csv: Bytes | None = None
         """That of the decoded text, once all of it was read and found whole."""
 
@@ -74,6 +74,7 @@ class Records:
 
         Raises:
             EesError: when it is damaged or too large.
+            OSError: when the packed bytes could not be read.
         """
         for _ in self._lines:
             pass
@@ -91,7 +92,7 @@ class Records:
                     self._unpacked += len(portion)
                     yield self._shape.feed(portion)
             self._gunzip.finish()
-        except EesError as error:
+        except (EesError, OSError) as error:
             self._failure = error
         else:
             yield self._shape.last()

@@ -92,6 +92,17 @@ def test_damaged_bytes_are_told_and_a_reader_does_not_hear_of_it(tmp_path, harm)
         take(tmp_path, pieces(bytes(body)), reader=reader)
 
 
+def test_bytes_that_cannot_be_read_end_the_records_and_do_not_pass_for_the_whole():
+    def packed():
+        yield gzip.compress(CONTENT)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    records = Records(packed(), gunzip())
+    assert CONTENT.startswith(b"".join(records.blocks()))
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        records.finish()
+
+
 def test_what_unpacks_to_too_much_ends_the_download_at_once(tmp_path):
     sent = []
 
