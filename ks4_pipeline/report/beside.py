@@ -8,6 +8,7 @@ it outlives nobody; what it left unfinished is removed by whoever makes reports 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -20,7 +21,7 @@ from ks4_pipeline.versions import VersionNumber
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TextIO
 
     from ks4_pipeline.report.making import Reports
 
@@ -121,6 +122,7 @@ def _main(warehouse: str, folder: str) -> None:
     from ks4_pipeline.report.making import Reports  # noqa: PLC0415
     from ks4_pipeline.warehouse.file import WarehouseFile  # noqa: PLC0415
 
+    answers = _answers_alone()
     charts.make_ready()
     page.make_ready()
     reports = Reports(WarehouseFile(Path(warehouse)), Path(folder))
@@ -128,8 +130,15 @@ def _main(warehouse: str, folder: str) -> None:
         loaded = {name: [*map(VersionNumber.parse, versions)] for name, versions in json.loads(line).items()}
         made = _make(reports, loaded)
         rows = [(attempt.data_set, str(attempt.version), str(attempt.path), attempt.problem) for attempt in made]
-        sys.stdout.write(f"{json.dumps(rows)}\n")
-        sys.stdout.flush()
+        answers.write(f"{json.dumps(rows)}\n")
+        answers.flush()
+
+
+def _answers_alone() -> TextIO:
+    """Standard output, for answers; what other code writes there, in whatever language, goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
 
 
 if __name__ == "__main__":

@@ -515,6 +515,19 @@ def test_what_makes_reports_may_die_and_the_load_is_told(demo: World, tmp_path: 
         ]
 
 
+def test_what_other_code_prints_is_no_answer(
+    demo: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python runs ``sitecustomize`` in every process; this one writes when a file gets its name."""
+    noisy = "import os, sys\nsys.addaudithook(lambda event, args: event == 'os.rename' and os.write(1, b'noise\\n'))\n"
+    (tmp_path / "sitecustomize.py").write_text(noisy)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with ReportsBeside(demo.pipeline.settings.warehouse, tmp_path) as reports:
+        reports.order({FOLDER: [VersionNumber(2, 0)]})
+        assert [(str(attempt.version), attempt.problem) for attempt in reports.collect()] == [("2.0", "")]
+    assert "noise" in capfd.readouterr().err
+
+
 def test_what_makes_reports_outlives_nobody(demo: World, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from ks4_pipeline.report.beside import ReportsBeside\n"
