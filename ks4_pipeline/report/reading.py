@@ -56,7 +56,7 @@ from ks4_pipeline.warehouse.schema import (
     SCHEMA,
     VERSIONS,
 )
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import free_name, identifier, literal, qualified
 
 _LARGEST = 12
 _PLACES = 12
@@ -219,9 +219,10 @@ class _Reading:
         It is evaluated for what these columns tell apart: for each of a hundred million rows it would cost as much as
         the counting.
         """
-        raw = ", ".join([*map(identifier, sorted(columns)), "class"])
+        names = sorted(columns)
+        raw, cells = ", ".join([*map(identifier, names), "class"]), free_name("cells", names)
         rows = self._ask(
-            f"SELECT {expression}, class, sum(cells) FROM (SELECT {raw}, count(*) AS cells "
+            f"SELECT {expression}, class, sum({cells}) FROM (SELECT {raw}, count(*) AS {cells} "
             f"FROM {qualified(self._data_set, TABLE)} WHERE to_version = $version GROUP BY ALL) "
             "GROUP BY ALL ORDER BY ALL",
         )
@@ -238,17 +239,18 @@ class _Reading:
         numeric = [column for column, found in self._numeric if found.column not in headline.LIMITS]
         if not numeric:
             return ()
+        names = self._names(None)
+        spread = free_name("spread", names)
         spreads = zip(numeric, self._spreads(numeric), strict=True)
-        spread = ", ".join(f"({literal(column.name)}, {value!r}::DOUBLE)" for column, value in spreads)
+        of_each = ", ".join(f"({literal(column.name)}, {value!r}::DOUBLE)" for column, value in spreads)
         revised = (
-            f"FROM {qualified(self._data_set, TABLE)} JOIN (VALUES {spread}) s(indicator, spread) USING (indicator) "
+            f"FROM {qualified(self._data_set, TABLE)} JOIN (VALUES {of_each}) s(indicator, {spread}) USING (indicator) "
             "WHERE to_version = $version AND class = 'revised' AND old_value IS NOT NULL AND new_value IS NOT NULL"
         )
-        size = "abs(new_value - old_value) / spread"
+        size = f"abs(new_value - old_value) / {spread}"
         sizes = self._ask(f"SELECT {size} {revised} ORDER BY 1 DESC LIMIT {_LARGEST}")
         if not sizes:
             return ()
-        names = self._names(None)
         filters = [column for column in self._columns if self._is_filter(column) and column.name in names]
         wheres = [place] if place else []
         wheres += [identifier(column.name) for column in filters]

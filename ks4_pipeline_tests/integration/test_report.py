@@ -30,7 +30,19 @@ from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline_tests.chromium import IN_A_BROWSER, chromium
-from ks4_pipeline_tests.publisher import HEADER, KEY_CELLS, Edition, describe, load, pipeline_for, quoted, rows, scored
+from ks4_pipeline_tests.publisher import (
+    HEADER,
+    INDICATORS,
+    KEY_CELLS,
+    KEYS,
+    Edition,
+    describe,
+    load,
+    pipeline_for,
+    quoted,
+    rows,
+    scored,
+)
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 SCRIPT = "<script>alert(1)</script>"
@@ -329,6 +341,27 @@ def test_figures_too_large_for_a_standard_deviation_make_a_report_all_the_same(t
     found = reading.read(pipeline.warehouse, "huge", VersionNumber(1, 0, 1)).changed
     assert found
     assert [(one.old, one.new) for one in found.largest] == [(-1e300, -2e300), (1, 4)]
+
+
+def test_filters_named_as_the_report_names_things_do_not_mix_with_it(tmp_path: Path) -> None:
+    def table(figure: int) -> str:
+        return quoted([(*KEYS, "cells", "spread", "score"), (*KEY_CELLS.split(","), "a", "b", str(figure))])
+
+    data_set = describe(
+        tmp_path / "published",
+        "named",
+        Edition("1.0", table(1)),
+        Edition("1.0.1", table(3)),
+        filters=[{"column": name, "label": name} for name in ("cells", "spread")],
+        indicators=[INDICATORS[1]],
+    )
+    with Sandbox(tmp_path / "published") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        assert load(pipeline).exit_code == 0
+    changed = reading.read(pipeline.warehouse, "named", VersionNumber(1, 0, 1)).changed
+    assert changed
+    assert [(counts.what, dict(counts.of)) for counts in changed.by_series] == [("a", {"revised": 1})]
+    assert [(revision.where, revision.old, revision.new) for revision in changed.largest] == [("a · b", 1.0, 3.0)]
 
 
 def _number(text: str) -> float:
