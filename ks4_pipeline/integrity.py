@@ -236,7 +236,7 @@ class _Verification:
             self._watcher.comparing(name)
             self._check_tables(name, published)
             typed = {version: found for version, found in derived.items() if found.observations and version in loaded}
-            compared = self._hold_against(data_set, published, typed, room, whole=typed.keys() == loaded)
+            compared = self._hold_against(data_set, published, typed, room, store, whole=typed.keys() == loaded)
         for version in versions:
             self._finish(name, version, derived[version].observations if version in compared else None)
         shutil.rmtree(room / "observations", ignore_errors=True)
@@ -350,6 +350,7 @@ class _Verification:
         published: _Published,
         derived: dict[VersionNumber, _Derived],
         room: Path,
+        store: ObservationsStore,
         *,
         whole: bool,
     ) -> set[VersionNumber]:
@@ -363,7 +364,7 @@ class _Verification:
             return set()
         expected = WarehouseFile(room / f"{name}.duckdb")
         finished = [
-            Finished(f.landed, f.observations, self._judgement(data_set, published, f.landed, f.observations))
+            Finished(f.landed, f.observations, self._judgement(data_set, published, f.landed, f.observations, store))
             for _, f in sorted(derived.items())
             if f.landed and f.observations
         ]
@@ -389,10 +390,15 @@ class _Verification:
         return set(derived)
 
     def _judgement(
-        self, data_set: DataSet, published: _Published, landed: Landed, observations: Observations
+        self,
+        data_set: DataSet,
+        published: _Published,
+        landed: Landed,
+        observations: Observations,
+        store: ObservationsStore,
     ) -> Judgement:
         """What the rules say of a version; what they said of it, where they are others now."""
-        found = self._pipeline.judge(data_set, landed, observations)
+        found = self._pipeline.judge(data_set, landed, observations, store)
         basis = judged_on(published.file, data_set.name).get(landed.version)
         if basis in {None, found.basis}:
             return found

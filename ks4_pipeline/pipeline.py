@@ -181,8 +181,17 @@ class Pipeline:
         observations = self.observations.make(data_set, landed, ahead, anew=anew)
         return self._judged(data_set, landed, observations)
 
-    def judge(self, data_set: DataSet, landed: Landed, observations: Observations) -> Judgement:
-        """What the rules in force say of a version, by the one before it: see :meth:`_before`."""
+    def judge(
+        self, data_set: DataSet, landed: Landed, observations: Observations, store: ObservationsStore | None = None
+    ) -> Judgement:
+        """What the rules in force say of a version, by the one before it: see :meth:`_before`.
+
+        Args:
+            data_set: whose version.
+            landed: the version.
+            observations: its cells.
+            store: where those of the version before are, or will be; the data directory's when None.
+        """
         before = self._before(data_set, landed.version, self.landing.versions(data_set))
         basis = self._basis(data_set, landed.manifest.csv.sha256, before)
         known = kept(observations, basis)
@@ -191,7 +200,7 @@ class Pipeline:
         previous = None
         if before is not None:
             with suppress(RefusedVersionError, LandingError):  # then there is nothing to compare with
-                previous = self.observations.make(data_set, before)
+                previous = (store or self.observations).make(data_set, before)
         if previous is None:
             basis = self._basis(data_set, landed.manifest.csv.sha256, None)
         return judge(observations, previous, rules_in_force(self.settings.rules, data_set.name), basis)

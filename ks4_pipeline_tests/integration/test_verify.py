@@ -67,6 +67,10 @@ def alter(pipeline: Pipeline, statement: str) -> None:
     copy.replace(path)
 
 
+def on_disk(pipeline: Pipeline) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in pipeline.settings.data_dir.rglob("*") if path.is_file()}
+
+
 def told(report: IntegrityReport) -> list[tuple[str, str]]:
     return [(finding.where, finding.what) for finding in report.findings]
 
@@ -87,13 +91,13 @@ def edit_manifest(pipeline: Pipeline, folder: str, /, **values: object) -> None:
 
 
 def test_what_is_whole_is_found_whole_and_stays_as_it_is(pipeline: Pipeline) -> None:
-    before = {path: path.read_bytes() for path in pipeline.settings.data_dir.rglob("*") if path.is_file()}
+    before = on_disk(pipeline)
     report = verify(pipeline)
     assert (report.exit_code, report.findings, report.remarks) == (0, [], [])
     assert [(v.data_set, str(v.version), v.rows, v.cells) for v in report.versions] == [
         ("d", "1.0", 3, 30), ("d", "1.0.1", 3, 30), ("d", "2.0", 3, 30), ("other", "1.0", 1, 10),
     ]  # fmt: skip
-    assert before == {path: path.read_bytes() for path in pipeline.settings.data_dir.rglob("*") if path.is_file()}
+    assert before == on_disk(pipeline)
 
 
 class TestLanding:
@@ -352,19 +356,23 @@ class TestParquet:
         facts_path.write_text(json.dumps({**facts, "padded_numbers": 7}))
         missing = self.path(pipeline).with_name("2.0.parquet")
         missing.unlink()
+        before = on_disk(pipeline)
         assert told(verify(pipeline)) == [
             (str(self.path(pipeline)), "it is not what its facts say"),
             (str(facts_path), "it says something else than landing gives: padded_numbers"),
             (str(missing), "it is missing"),
         ]
+        assert on_disk(pipeline) == before
 
     def test_one_that_an_older_program_made_is_a_remark_and_no_damage(self, pipeline: Pipeline) -> None:
         facts_path = self.path(pipeline).with_suffix(".json")
         facts = json.loads(facts_path.read_text())
         del facts["periods"]
         facts_path.write_text(json.dumps({**facts, "format": 1, "markers": {}}))
+        before = on_disk(pipeline)
         report = verify(pipeline)
         assert report.findings == []
+        assert on_disk(pipeline) == before
         assert [remark for remark in report.remarks if "an older program made" in remark and "d 1.0:" in remark]
 
     def test_one_replaced_with_facts_to_match_is_found_and_mended_by_a_rebuild(self, pipeline: Pipeline) -> None:
