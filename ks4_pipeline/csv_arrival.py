@@ -157,7 +157,10 @@ def _flush(file: BinaryIO, following: Future[tuple[Bytes, CsvShape]]) -> None:
 
 
 class _Growing:
-    """A file that one thread writes while another reads what is there; the reading ends when the block does."""
+    """A file that one thread writes while another reads what is there; the reading ends when the block does.
+
+    Where an error or an interrupt ends the block, nobody waits until all that is there has been read.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -168,7 +171,9 @@ class _Growing:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind:
+            self.has(0)
         self.is_whole()
 
     def has(self, length: int) -> None:

@@ -128,6 +128,23 @@ def test_a_download_that_breaks_off_says_so_and_leaves_no_thread(tmp_path):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ks4-unpack")]
 
 
+def test_what_broke_off_is_not_read_to_its_end(tmp_path):
+    got = []
+
+    def chunks():
+        yield from pieces(gzip.compress(CONTENT, 1))
+        raise EesTransferError("url", "broke off")
+
+    def slow(records: Records) -> None:
+        for block in records.blocks():
+            got.append(block)
+            threading.Event().wait(0.02)
+
+    with pytest.raises(EesTransferError, match="broke off"):
+        take(tmp_path, chunks(), reader=slow)
+    assert sum(map(len, got)) < len(CONTENT) / 2
+
+
 def test_an_irregular_text_gives_its_shape_and_no_more_records(tmp_path):
     content = CONTENT + b'\r\nstray" quote,1\r\n' + CONTENT
     got = []
