@@ -134,7 +134,9 @@ def column_comment(column: Column) -> str:
 
 def _place_comment(name: str) -> str:
     """What a column of codes or names of places holds."""
-    level = next(level for level in GEOGRAPHIC_LEVELS if name in level.columns)
+    level = next((level for level in GEOGRAPHIC_LEVELS if name in level.columns), None)
+    if level is None:  # an edition of a program that knew others
+        return "Code or name of a place."
     noun = _NOUNS.get(level.code, level.label[:1].lower() + level.label[1:])
     text = f"Name of the {noun}" if name == level.name_column else _CODES.get(name, f"Code of the {noun}")
     empty = "" if level.code == "NAT" else " NULL on rows of coarser levels."
