@@ -17,7 +17,7 @@ from ks4_pipeline.columns import FILE_VERSION, Role
 from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
-from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare
+from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare, forget
 from ks4_pipeline.warehouse.schema import COMPARISONS, insert
 from ks4_pipeline.warehouse.sql import column_names, identifier, literal, qualified
 
@@ -89,8 +89,9 @@ def update(
             found = compare(connection, schema, old, new, _as_they_stand(unified, columns, new, old))
             connection.execute(
                 f"INSERT INTO {qualified(schema, TABLE)} BY NAME SELECT {literal(str(old))} AS from_version, "
-                f"{literal(str(new))} AS to_version, * FROM {RESULT}; DROP TABLE {RESULT}"
+                f"{literal(str(new))} AS to_version, * FROM {RESULT}"
             )
+            forget(connection)
             insert(connection, COMPARISONS, [_row(schema, found, compared_at)])
             made.append(found)
     return made

@@ -9,7 +9,7 @@ import duckdb
 
 from ks4_pipeline.columns import FILE_VERSION, Column, Role
 from ks4_pipeline.ees.models import Filter, Indicator, VersionRecord
-from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, GeographicLevel
+from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.warehouse.sql import identifier, in_any_order, literal, parquet, qualified
@@ -127,14 +127,16 @@ def column_comment(column: Column) -> str:
         return f"{item.label}.{hint}{options} Never sum over all options."
     if column.name in _STANDARD:
         return _STANDARD[column.name]
-    level = next((level for level in GEOGRAPHIC_LEVELS if column.name in level.columns), None)
-    if level and column.role is Role.GEOGRAPHY:
-        return _place_comment(level, column.name)
+    if column.role is Role.GEOGRAPHY:
+        return _place_comment(column.name)
     return "A column of the publisher's file that its metadata does not describe."
 
 
-def _place_comment(level: GeographicLevel, name: str) -> str:
-    """What a column of codes or names of places of a level holds."""
+def _place_comment(name: str) -> str:
+    """What a column of codes or names of places holds."""
+    level = next((level for level in GEOGRAPHIC_LEVELS if name in level.columns), None)
+    if level is None:  # an edition of a program that knew others
+        return "Code or name of a place."
     noun = _NOUNS.get(level.code, level.label[:1].lower() + level.label[1:])
     text = f"Name of the {noun}" if name == level.name_column else _CODES.get(name, f"Code of the {noun}")
     empty = "" if level.code == "NAT" else " NULL on rows of coarser levels."
