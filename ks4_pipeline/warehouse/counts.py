@@ -6,7 +6,7 @@ version's table instead: by the next edition, and by whoever reads before there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import duckdb
 
@@ -14,7 +14,8 @@ from ks4_pipeline.columns import FLAG_SUFFIX, Role
 from ks4_pipeline.identity import StoredColumn
 from ks4_pipeline.periods import PERIOD, PeriodCounts
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse.schema import MARKER_COUNTS, SCHEMA, Row, insert
+from ks4_pipeline.warehouse.history import stored_columns
+from ks4_pipeline.warehouse.schema import MARKER_COUNTS, SCHEMA, VERSIONS, Row, insert
 from ks4_pipeline.warehouse.sql import identifier, qualified
 
 
@@ -35,24 +36,20 @@ def rows_of(periods: Iterable[PeriodCounts], indicators: Iterable[str]) -> Itera
                 }
 
 
-def complete(
-    connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[VersionNumber, Sequence[StoredColumn]]
-) -> None:
-    """Count what an older program loaded without counting it.
-
-    Args:
-        connection: to the build.
-        schema: the data set's name.
-        columns: the columns of all loaded versions.
-    """
-    rows = connection.execute(
-        f"SELECT DISTINCT version FROM {MARKER_COUNTS.qualified} WHERE data_set = ?", [schema]
+def complete(connection: duckdb.DuckDBPyConnection) -> None:
+    """Count in the build what an older program loaded without counting it, of whatever data set."""
+    missing = connection.execute(
+        f'SELECT data_set, version FROM {VERSIONS.qualified} WHERE "table" IS NOT NULL '
+        f"EXCEPT SELECT data_set, version FROM {MARKER_COUNTS.qualified} ORDER BY ALL"
     ).fetchall()
-    for version in columns.keys() - {VersionNumber.parse(number) for (number,) in rows}:
-        about: Row = {"data_set": schema, "version": str(version)}
-        indicators = [column.name for column in columns[version] if column.role is Role.INDICATOR]
-        counted = _count(connection, schema, version, columns[version])
-        insert(connection, MARKER_COUNTS, ({**about, **row} for row in rows_of(counted, indicators)))
+    for schema, number in missing:
+        version = VersionNumber.parse(number)
+        columns = stored_columns(connection, schema).get(version, [])
+        indicators = [column.name for column in columns if column.role is Role.INDICATOR]
+        if indicators:
+            counted = _count(connection, schema, version, columns)
+            about: Row = {"data_set": schema, "version": number}
+            insert(connection, MARKER_COUNTS, ({**about, **row} for row in rows_of(counted, indicators)))
 
 
 def periods_of(

@@ -120,6 +120,7 @@ def publish(
         for addition in additions:
             _refuse_foreign(addition.data_set, _known_id(connection, addition.data_set))
             _add(connection, addition, newest(addition.data_set) or addition.listing, loaded_at, kept)
+        counts.complete(connection)
         known = keeping.put_back(connection, kept)
         if anew:
             keeping.put_back_loads(connection, kept)
@@ -151,7 +152,6 @@ def _add(
     catalogue.mark_channels(connection, data_set, chosen)
     columns = history.stored_columns(connection, data_set.name)
     history.create(connection, data_set.name, columns)
-    counts.complete(connection, data_set.name, columns)
     follows = catalogue.predecessors(connection, data_set.name)
     overtaken = {version for version in columns_before if followed_before.get(version) != follows.get(version)}
     replaced = landed_now.keys() | overtaken

@@ -13,7 +13,7 @@ from ks4_pipeline.report.reading import read
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline_tests.publisher import Edition, describe, load, pipeline_for
+from ks4_pipeline_tests.publisher import Edition, describe, load, pipeline_for, scored
 
 PUPILS = {"column": "pupils", "label": "Number of pupils"}
 SCORE = {"column": "score", "label": "Average score"}
@@ -114,3 +114,16 @@ def test_the_next_edition_counts_what_an_older_program_loaded(loaded: tuple[Sand
     assert load(pipeline).exit_code == 0
     assert counts(pipeline) == counted_in_tables(pipeline)
     assert [finding for finding in verify(pipeline).findings if finding.where == "catalogue.marker_counts"] == []
+
+
+def test_the_next_edition_counts_data_sets_that_it_has_no_news_of(tmp_path: Path) -> None:
+    published = tmp_path / "published"
+    old = describe(published, "old", Edition("1.0", scored("1", "c")))
+    new = describe(published, "new", Edition("1.0", scored("1")))
+    with Sandbox(published) as sandbox:
+        assert load(pipeline_for(tmp_path / "data", sandbox.url, old)).exit_code == 0
+        without_counts(pipeline_for(tmp_path / "data", sandbox.url, old))
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, old, new)
+        assert load(pipeline).exit_code == 0
+    counted = "SELECT indicator, marker, cells FROM catalogue.marker_counts WHERE data_set = 'old' ORDER BY ALL"
+    assert ask(pipeline, counted) == [("pupils", None, 2), ("score", "c", 1), ("score", None, 1)]
