@@ -40,6 +40,7 @@ class ReportsBeside:
         self._command = [sys.executable, "-P", "-m", __name__, str(warehouse), str(folder)]
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
+        self._problem = ""
         self._ordered: list[Loaded] = []
 
     def __enter__(self) -> Self:
@@ -55,8 +56,19 @@ class ReportsBeside:
             self._process.communicate()
 
     def start(self) -> None:
-        """Let the process make itself ready: there will be something to do for it."""
-        self._running()
+        """Let the process make itself ready, if none was started yet: there will be something to do for it."""
+        if self._process is None and not self._problem:
+            # In a session of its own: a terminal's interrupt is for this process alone, which then ends that one.
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - this very program
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    encoding="utf-8",
+                    start_new_session=True,
+                )
+            except OSError as error:  # told with the reports that cannot be made
+                self._problem = why(error)
 
     def order(self, loaded: Loaded) -> None:
         """Have the reports made of versions that were loaded now, and of those that are compared with them.
@@ -67,11 +79,11 @@ class ReportsBeside:
         if loaded:
             self._ordered.append(loaded)
             line = json.dumps({name: [str(version) for version in versions] for name, versions in loaded.items()})
-            orders = self._running().stdin
+            self.start()
             with suppress(BrokenPipeError):  # it is gone: that is told when its answer is missing
-                if orders:
-                    orders.write(f"{line}\n")
-                    orders.flush()
+                if self._process and self._process.stdin:
+                    self._process.stdin.write(f"{line}\n")
+                    self._process.stdin.flush()
 
     def collect(self) -> list[Attempt]:
         """Wait for all that was ordered."""
@@ -79,19 +91,10 @@ class ReportsBeside:
         self._ordered.clear()
         return found
 
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is None:
-            self._process = subprocess.Popen(  # noqa: S603 - this very program
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                encoding="utf-8",
-                start_new_session=True,  # a terminal's interrupt is for this process alone, which then ends that one
-            )
-        return self._process
-
     def _answer(self, loaded: Loaded) -> list[Attempt]:
-        process = self._running()
+        process = self._process
+        if process is None:
+            return _all_failed(self._folder, loaded, self._problem)
         line = process.stdout.readline() if process.stdout else ""
         if line:
             return [

@@ -548,6 +548,15 @@ def test_what_makes_reports_may_die_and_the_load_is_told(demo: World, tmp_path: 
         ]
 
 
+def test_where_nothing_can_make_reports_the_load_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with ReportsBeside(tmp_path / "warehouse.duckdb", tmp_path) as reports:
+        reports.start()
+        reports.order({FOLDER: [VersionNumber(1, 0)]})
+        (attempt,) = reports.collect()
+    assert attempt.problem.startswith("FileNotFoundError: ")
+
+
 def test_what_other_code_prints_is_no_answer(
     demo: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
