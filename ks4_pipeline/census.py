@@ -6,7 +6,7 @@ counted column by column in memory that grows with the periods alone; looking fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,19 +39,6 @@ class Census:
     def rows(self) -> int:
         """Of the whole version."""
         return sum(period.rows for period in self.periods)
-
-
-def by_indicator(periods: Iterable[PeriodCounts], indicators: Iterable[str]) -> dict[str, dict[str, int]]:
-    """For each of the indicators, how many cells of all periods hold which marker, most frequent first."""
-    found: dict[str, dict[str, int]] = {name: {} for name in indicators}
-    for period in periods:
-        for name, markers in period.markers.items():
-            for marker, cells in markers.items():
-                found[name][marker] = found[name].get(marker, 0) + cells
-    return {
-        name: dict(sorted(markers.items(), key=lambda counted: (-counted[1], counted[0])))
-        for name, markers in found.items()
-    }
 
 
 def take(columns: Columns, typed: Path) -> Census:

@@ -36,7 +36,7 @@ from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
 from ks4_pipeline.fingerprint import Bytes
 from ks4_pipeline.landing import Landed
 from ks4_pipeline.markers import BLANKS, MARKERS, SPELLINGS
-from ks4_pipeline.periods import PeriodCounts
+from ks4_pipeline.periods import PeriodCounts, by_indicator
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 
@@ -93,7 +93,7 @@ class Observations:
     @property
     def markers(self) -> dict[str, dict[str, int]]:
         """For each numeric indicator, how many cells hold which canonical marker, most frequent first."""
-        return census.by_indicator(self.facts.periods, (column.name for column in self.columns.numeric))
+        return by_indicator(self.facts.periods, (column.name for column in self.columns.numeric))
 
 
 class ObservationsStore:

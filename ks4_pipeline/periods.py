@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict
 
 PERIOD = ("time_identifier", "time_period")
@@ -27,3 +29,16 @@ class PeriodCounts(BaseModel):
     def marked(self, indicator: str) -> int:
         """How many cells of an indicator hold a marker."""
         return sum(self.markers.get(indicator, {}).values())
+
+
+def by_indicator(periods: Iterable[PeriodCounts], indicators: Iterable[str]) -> dict[str, dict[str, int]]:
+    """For each of the indicators, how many cells of all periods hold which marker, most frequent first."""
+    found: dict[str, dict[str, int]] = {name: {} for name in indicators}
+    for period in periods:
+        for name, markers in period.markers.items():
+            for marker, cells in markers.items():
+                found[name][marker] = found[name].get(marker, 0) + cells
+    return {
+        name: dict(sorted(markers.items(), key=lambda counted: (-counted[1], counted[0])))
+        for name, markers in found.items()
+    }

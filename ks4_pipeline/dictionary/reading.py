@@ -9,7 +9,6 @@ from typing import Any
 
 import duckdb
 
-from ks4_pipeline.census import by_indicator
 from ks4_pipeline.columns import FILE_VERSION, FLAG_SUFFIX, Role
 from ks4_pipeline.dictionary.model import (
     Check,
@@ -27,6 +26,7 @@ from ks4_pipeline.dictionary.model import (
 )
 from ks4_pipeline.identity import UnifiedColumn, unify
 from ks4_pipeline.markers import MARKERS
+from ks4_pipeline.periods import by_indicator
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import history, long, revisions
 from ks4_pipeline.warehouse.counts import periods_of

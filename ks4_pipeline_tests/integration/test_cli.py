@@ -472,7 +472,15 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("--version",), ("status",), ("versions",), ("sql", "select 1"), ("report", "1.0.1")],
+    [
+        ("--help",),
+        ("--version",),
+        ("status",),
+        ("versions",),
+        ("sql", "select 1"),
+        ("report", "1.0.1"),
+        ("dictionary",),
+    ],
 )
 @pytest.mark.usefixtures("loaded")
 def test_quick_commands_import_neither_dagster_nor_polars(arguments: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.markers import MARKERS, canonical
 from ks4_pipeline.observations import ObservationsStore
-from ks4_pipeline.periods import PeriodCounts
+from ks4_pipeline.periods import PeriodCounts, by_indicator
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline_tests.publisher import id_of, lay_down, quoted
@@ -74,7 +74,7 @@ def test_periods_and_markers_stand_in_an_order_of_their_own_and_the_most_frequen
         PeriodCounts(time_identifier=None, time_period="2024", rows=9, markers={"a": {"z": 1, "c": 2}}),
         PeriodCounts(time_identifier=None, time_period="2025", rows=9, markers={"a": {"x": 4, "c": 1}}),
     ]
-    found = census.by_indicator(periods, ["a", "b"])
+    found = by_indicator(periods, ["a", "b"])
     assert [list(markers.items()) for markers in found.values()] == [[("x", 4), ("c", 3), ("z", 1)], []]
 
 
