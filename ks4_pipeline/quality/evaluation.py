@@ -14,8 +14,9 @@ import polars as pl
 
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.observations import Observations
-from ks4_pipeline.quality.relations import Relations, as_text, sealed
-from ks4_pipeline.quality.results import CheckResult, Example, Family, Severity
+from ks4_pipeline.quality import counting
+from ks4_pipeline.quality.relations import Relations, sealed
+from ks4_pipeline.quality.results import CheckResult, Example, Family, Severity, as_text
 from ks4_pipeline.quality.rules import TOLERATED_CELLS, Case, Counted, Rule
 
 _SHOWN_PER_CASE = 3
@@ -50,7 +51,7 @@ def _evaluate(relations: Relations, rules: Sequence[Rule], *, has_previous: bool
     relations.make()
     asked = [rule for rule in rules if has_previous or not rule.needs_previous]
     cases = {rule.name: rule.cases(relations.has) for rule in asked if rule.cases and rule.family is not Family.OWN}
-    counted = relations.count(case for found in cases.values() for case in found)
+    counted = counting.count(relations, (case for found in cases.values() for case in found))
     for rule in asked:
         try:
             result = _of_rule(relations, rule, counted)
@@ -68,7 +69,7 @@ def _of_rule(relations: Relations, rule: Rule, counted: Mapping[Case, Counted]) 
     if rule.cases:
         cases = rule.cases(relations.has)
         if not counted.keys() >= set(cases):
-            counted = relations.count(cases)
+            counted = counting.count(relations, cases)
         return _of_cases(relations, rule, [(case, counted[case]) for case in cases]) if cases else None
     return _of_findings(relations, rule, rule.findings) if rule.findings and rule.applies(relations.has) else None
 
@@ -87,7 +88,7 @@ def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, Co
             of_all = f" of {found.looked_at:,}"
         if case.shows:
             parts.append(f"{case.name}: {found.broken:,}{of_all}")
-        examples += relations.first(case, _SHOWN_PER_CASE)
+        examples += counting.first(relations, case, _SHOWN_PER_CASE)
     affected = sum(found.broken for _, found in failing)
     detail = f"{_said(rule, affected, parts)}. First: {'; '.join(map(str, examples[:_SHOWN_PER_CASE]))}."
     severity = rule.severity if too_many else Severity.WARN

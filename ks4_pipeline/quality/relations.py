@@ -1,8 +1,7 @@
 """What rules read: the observations of a version and small relations made of them, in a DuckDB of their own.
 
 One pass over the file counts everything that can be counted by period and level; the rest is one pass over a few text
-columns each. Cases are counted here as well: those of figures all in one pass, the others where there is something to
-look at. The connection can read the Parquet files it was given and nothing else.
+columns each. The connection can read the Parquet files it was given and nothing else.
 
 ========================= =========================================================================================
 ``observations``          the version; measures under their standard names too; the three columns of time and level
@@ -42,15 +41,11 @@ from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, Geo
 from ks4_pipeline.identity import StoredColumn, unify
 from ks4_pipeline.observations import Observations
 from ks4_pipeline.periods import PeriodCounts
-from ks4_pipeline.quality import figures
 from ks4_pipeline.quality.measures import STATUS, measures_of
-from ks4_pipeline.quality.results import Example
-from ks4_pipeline.quality.rules import EVERY_ROW, EXACT_LEVEL, ROUNDED, Case, Counted, Has
+from ks4_pipeline.quality.rules import Has
 from ks4_pipeline.versions import Bump
 from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
 
-_IS_ROUNDED = f"CASE WHEN geographic_level = {literal(EXACT_LEVEL)} THEN 0 ELSE 1 END"
-_JUDGED = f"(SELECT *, {_IS_ROUNDED} AS {ROUNDED} FROM observations)"
 _ALWAYS = ("time_period", "time_identifier", "geographic_level")
 _SIX_DIGITS = {
     TimeCategory.TERM,
@@ -83,8 +78,7 @@ class Relations:
         self.connection = connection
         self.columns = version.columns
         self.has = _has(version.columns)
-        self._measures = measures_of(version.columns)
-        self._version = version
+        self.version = version
         self._previous = previous
         connection.execute(_MACROS)
         connection.execute(f"CREATE VIEW observations AS {_select(version)}")
@@ -104,59 +98,6 @@ class Relations:
         self._list_places()
         self._list_totals()
         self._list_repeated()
-
-    def count(self, cases: Iterable[Case]) -> dict[Case, Counted]:
-        """In how many rows each case is broken, and in how many there is something to look at.
-
-        Cases of figures in one pass over all of them. Others are asked where there is something to look at, or else
-        each alone: DuckDB then decodes nothing but the rows, or not even those, that the Parquet file's least and
-        greatest values leave in question.
-        """
-        counted: dict[Case, Counted] = {}
-        of_figures: list[Case] = []
-        somewhere: dict[str, list[Case]] = {}
-        for case in dict.fromkeys(cases):
-            if not self._is_possible(case):
-                counted[case] = Counted(0, 0)
-            elif case.of_figures:
-                of_figures.append(case)
-            elif case.where == EVERY_ROW:
-                (broken,) = self._ask_all(f"SELECT count(*) FROM {_JUDGED} WHERE {case.fails}")
-                counted[case] = Counted(broken, self._version.facts.rows)
-            else:
-                somewhere.setdefault(case.where, []).append(case)
-        for where, together in somewhere.items():
-            counts = _comma(["count(*)", *(f"count(*) FILTER (WHERE {case.fails})" for case in together)])
-            looked_at, *found = self._ask_all(f"SELECT {counts} FROM {_JUDGED} WHERE {where}")
-            counted.update((case, Counted(broken, looked_at)) for case, broken in zip(together, found, strict=True))
-        return counted | figures.count(self._version, of_figures)
-
-    def first(self, case: Case, limit: int) -> list[Example]:
-        """The first rows in which a case is broken, in the order of the file."""
-        shown = [part for name in case.shows for part in (identifier(name), identifier(f"{name}_flag"))]
-        rows = self.connection.execute(
-            f"SELECT {_comma([*map(identifier, self.keys), *shown])} FROM {_JUDGED} WHERE {case.broken} LIMIT {limit}"
-        ).fetchall()
-        examples = []
-        for row in rows:
-            key = {name: text for name, text in zip(self.keys, row, strict=False) if text is not None}
-            cells = row[len(self.keys) :]
-            values = {
-                name: as_text(number if number is not None else flag)
-                for name, number, flag in zip(case.shows, cells[::2], cells[1::2], strict=True)
-            }
-            examples.append(Example(key, values))
-        return examples
-
-    def _is_possible(self, case: Case) -> bool:
-        """Whether the version has what the case is about anywhere, as far as its facts tell."""
-        if case.only_with is None:
-            return True
-        measure, markers = case.only_with
-        return not self._version.markers[self._measures[measure].name].keys().isdisjoint(markers)
-
-    def _ask_all(self, query: str) -> tuple[int, ...]:
-        return self.connection.execute(query).fetchone() or ()
 
     def _count(self) -> None:
         """``cube``: the one pass over everything, and what is read off it."""
@@ -206,12 +147,12 @@ class Relations:
         An indicator that was renamed is the same one.
         """
         before = self._previous.facts.periods if self._previous else ()
-        names = _names_now(self._version, self._previous) if self._previous else {}
+        names = _names_now(self.version, self._previous) if self._previous else {}
         shape = "time_period VARCHAR, time_identifier VARCHAR, rows BIGINT"
         self._rows("previous_periods", shape, ((of.time_period, of.time_identifier, of.rows) for of in before))
         shape = "time_period VARCHAR, time_identifier VARCHAR, indicator VARCHAR, rows BIGINT, marked BIGINT"
         now = {column.name: column.name for column in self.columns.numeric}
-        self._rows("marked", shape, _marked(self._version.facts.periods, now))
+        self._rows("marked", shape, _marked(self.version.facts.periods, now))
         self._rows("previous_marked", shape, _marked(before, names))
         self._table(
             "marker_shares",
@@ -220,7 +161,7 @@ class Relations:
         )
 
     def _state_facts(self) -> None:
-        facts = self._version.facts
+        facts = self.version.facts
         self._table(
             "facts",
             "SELECT CAST(? AS BOOLEAN) AS is_major, CAST(? AS BIGINT) AS rows, "
@@ -239,7 +180,7 @@ class Relations:
         self._rows(
             "marker_cells",
             "indicator VARCHAR, marker VARCHAR, cells BIGINT",
-            ((name, marker, n) for name, found in self._version.markers.items() for marker, n in found.items()),
+            ((name, marker, n) for name, found in self.version.markers.items() for marker, n in found.items()),
         )
 
     def _state_words(self) -> None:
@@ -291,7 +232,7 @@ class Relations:
         keys = _comma(map(identifier, self.keys)) or "NULL AS row"
         levels = _comma(map(literal, MAY_REPEAT))
         condition = f"geographic_level IS NULL OR geographic_level NOT IN ({levels})"
-        if not self._version.facts.rows_sharing_key:
+        if not self.version.facts.rows_sharing_key:
             condition = "false"
         self.connection.execute(
             f"CREATE VIEW repeated AS SELECT {keys}, count(*) AS affected FROM observations WHERE {condition} "
@@ -417,11 +358,6 @@ def _columns(shape: str) -> list[tuple[str, str]]:
     """Name and type of each column."""
     pairs = (column.partition(" ") for column in shape.split(", "))
     return [(name, kind) for name, _, kind in pairs]
-
-
-def as_text(value: object) -> str:
-    """A number without needless digits, everything else as it is."""
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _comma(parts: Iterable[str]) -> str:

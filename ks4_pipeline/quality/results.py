@@ -41,6 +41,11 @@ class Example:
         return f"{where}: {found}" if where and found else where or found
 
 
+def as_text(value: object) -> str:
+    """A number without needless digits, everything else as it is."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
 def columns_of(examples: Iterable[Example]) -> tuple[list[str], list[str]]:
     """The columns of findings in a table: those that say where, and those that say what stands there."""
     found = list(examples)

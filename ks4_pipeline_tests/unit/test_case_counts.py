@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.observations import Observations
+from ks4_pipeline.quality import counting
 from ks4_pipeline.quality.book import BUILT_IN
 from ks4_pipeline.quality.measures import STANDARD_NAMES, WITHOUT_PROGRESS8
 from ks4_pipeline.quality.relations import Relations, sealed
@@ -65,7 +66,7 @@ def compare(version: Observations) -> dict[Case, Counted]:
     with sealed(version.parquet) as connection:
         relations = Relations(connection, version, None)
         cases = cases_of(relations)
-        counted = relations.count(cases)
+        counted = counting.count(relations, cases)
         assert counted == {case: counted_plainly(relations, case) for case in cases}
     return counted
 
