@@ -66,8 +66,9 @@ class Pipeline:
     def tidy(self) -> None:
         """Finish or remove what was left by processes that were killed; what others are at work on stays."""
         self.landing.finish_accepting()
-        unfinished.clean_below(self.settings.landing_dir)
-        unfinished.clean_below(self.settings.observations_dir)
+        unfinished.clean(self.settings.data_dir)
+        for folder in (self.settings.landing_dir, self.settings.observations_dir, self.settings.reports_dir):
+            unfinished.clean_below(folder)
         self.warehouse.tidy()
 
     def look(self, client: EesClient, data_set: DataSet, *, whole: bool = False) -> Listing:

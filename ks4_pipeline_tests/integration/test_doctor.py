@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from ks4_pipeline import diagnosis, unfinished
 from ks4_pipeline.cli import app
 from ks4_pipeline.diagnosis import Diagnosis, Machine, State
+from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline_tests.publisher import Edition, answering, describe, id_of, load, pipeline_for, scored
@@ -217,6 +218,17 @@ class TestWhatIsHere:
         found = named(list(diagnosis.leftovers(settings)), "unfinished work")
         assert (found.state, dead.name in found.found) == (State.REMARK, True)
         assert dead.exists(), "it only looks"
+
+    @pytest.mark.parametrize("folder", [".", "landing/d", "observations/d", "reports/d"])
+    def test_the_next_run_removes_rooms_of_the_dead_as_it_is_said(self, settings: Settings, folder: str) -> None:
+        dead = settings.data_dir / folder / ".unfinished-0123456789abcdef"
+        dead.mkdir(parents=True)
+        dead.with_name(f"{dead.name}.lock").touch()
+        told = named(list(diagnosis.leftovers(settings)), "unfinished work")
+        assert (told.state, told.remedy) == (State.REMARK, "The next run removes it.")
+        Pipeline(settings).tidy()
+        assert named(list(diagnosis.leftovers(settings)), "unfinished work").state is State.FINE
+        assert not dead.exists()
 
     def test_a_folder_without_manifest_is_a_person_s_matter_when_it_is_loaded(self, settings: Settings) -> None:
         (settings.landing_dir / "d" / "7.0").mkdir()
