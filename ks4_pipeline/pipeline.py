@@ -224,22 +224,36 @@ class Pipeline:
         addition = self.addition(data_set, listing, finished)
         publish(self.warehouse, [addition], attempts, now, newest=self.landing.listing)
 
-    def addition(self, data_set: DataSet, listing: Listing, finished: Sequence[Finished]) -> Addition:
+    def addition(
+        self,
+        data_set: DataSet,
+        listing: Listing,
+        finished: Sequence[Finished],
+        *,
+        on_judging: Callable[[VersionNumber], None] = lambda _: None,
+    ) -> Addition:
         """What the next edition has to say of a data set: these versions, and new judgements of those in force.
 
-        A version in force is judged anew when rules, or the version before it, are others than they were. It keeps its
-        table whatever comes.
+        A version in force is judged anew when rules, or the version before it, are others than they were, and typed
+        anew where an older program typed it. It keeps its table whatever comes.
+
+        Args:
+            data_set: which.
+            listing: the publisher's list.
+            finished: the versions to load.
+            on_judging: told of each version that is judged anew.
         """
         new = {landed.version for landed, *_ in finished}
         in_force = self.in_force().get(data_set.name, {})
         judged = judged_on(self.warehouse, data_set.name) if in_force else {}
         landed_versions = self.landing.versions(data_set) if in_force else ()
         rejudged = {}
-        for version in in_force.keys() - new:
+        for version in sorted(in_force.keys() - new):
             # Its landing may be damaged or gone; what was said of it stays then.
             with suppress(EvaluationError, LandingError, NotLandedError, RefusedVersionError):
                 before = self._before(data_set, version, landed_versions)
                 if judged.get(version) != self._basis(data_set, in_force[version].csv_sha256, before):
+                    on_judging(version)
                     landed = self.landed(data_set, version)
                     rejudged[version] = self.judge(data_set, landed, self.observations.make(data_set, landed))
         return Addition(data_set, listing, finished, rejudged, self.notes(data_set))

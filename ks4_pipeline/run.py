@@ -106,7 +106,7 @@ class Reporter:
         """Bytes of a CSV have come."""
 
     def typing(self, data_set: DataSet, version: VersionNumber) -> None:
-        """A landed CSV is being made into observations."""
+        """A landed CSV is being made into observations, or a version in force is judged anew."""
 
     def finished(self, outcome: VersionOutcome) -> None:
         """A version is ready for the next edition, or is not to be."""
@@ -295,8 +295,10 @@ class _Run:
     ) -> Iterable[Addition]:
         """What the next edition has to say of a data set; nothing when there is no news."""
         loaded = self._load(client, data_set, versions)
-        has_news = loaded or poll.moved(listing, in_force)
-        return [self._pipeline.addition(data_set, listing, loaded)] if has_news else []
+        if not loaded and not poll.moved(listing, in_force):
+            return []
+        on_judging = partial(self.reporter.typing, data_set)
+        return [self._pipeline.addition(data_set, listing, loaded, on_judging=on_judging)]
 
     def _is_gone(self, data_set: DataSet, version: VersionNumber) -> bool:
         """Whether a loaded version's landing is not there: named by somebody, it is fetched anew."""

@@ -17,16 +17,16 @@ from ks4_pipeline.orchestration.assets import asset_key
 from ks4_pipeline.orchestration.build import build_definitions
 from ks4_pipeline.orchestration.partitions import versions_of
 from ks4_pipeline.pipeline import Pipeline
-from ks4_pipeline.quality import CheckResult, judging
+from ks4_pipeline.quality import CheckResult, book, judging
 from ks4_pipeline.quality.book import BUILT_IN
 from ks4_pipeline.quality.judging import FailedRulesError, errors_among
-from ks4_pipeline.run import Outcome, rebuild
+from ks4_pipeline.run import Outcome, Reporter, rebuild, run
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.sandbox.synthetic import FOLDER, write_synthetic_ks4
 from ks4_pipeline.settings import DEFAULT_ID, DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import checks_of
-from ks4_pipeline_tests.publisher import KEYS, Edition, describe, load, pipeline_for
+from ks4_pipeline_tests.publisher import KEYS, Edition, describe, load, pipeline_for, scored
 
 COLUMNS = ("pupil_count", "engmath_95_total", "engmath_94_total", "attainment8_average", "progress8_average")
 INDICATORS = [{"column": name, "label": name} for name in COLUMNS]
@@ -380,6 +380,35 @@ class TestNotes:
             "AND comment IS NULL"
         )
         assert asked(pipeline, query) == []
+
+
+def test_what_an_older_program_typed_is_typed_anew_with_the_next_edition_and_damage_hinders_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Listening(Reporter):
+        def typing(self, data_set: DataSet, version: VersionNumber) -> None:
+            told.append(str(version))
+
+    numbers = ("1.0", "1.0.1", "1.1")
+    editions = [Edition(number, scored(str(n)), {"held": number == "1.1"}) for n, number in enumerate(numbers)]
+    data_set = describe(tmp_path / "published", "d", *editions)
+    with Sandbox(tmp_path / "published") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        with monkeypatch.context() as older:
+            older.setattr(book, "FORMAT", 1)
+            load(pipeline)
+        facts = {number: tmp_path / "data" / "observations" / "d" / f"{number}.json" for number in numbers}
+        for number in numbers[:2]:
+            facts[number].write_text(json.dumps({**json.loads(facts[number].read_text()), "format": 1}))
+        (tmp_path / "data" / "landing" / "d" / "1.0" / "data.csv.gz").write_bytes(b"damaged")
+        sandbox.publish(data_set.id, "1.1")
+        report = run(pipeline, [data_set], reporter=Listening())
+    assert (report.exit_code, report.published) == (0, True)
+    assert told == ["1.1", "1.0", "1.0.1"]
+    assert [json.loads(path.read_text())["format"] for path in facts.values()] == [1, 2, 2]
+    assert all(checks_of(pipeline.warehouse, "d", VersionNumber.parse(number)) for number in numbers)
 
 
 @pytest.fixture(scope="module")
