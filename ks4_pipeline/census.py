@@ -16,7 +16,8 @@ from ks4_pipeline.columns import Column, Columns
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.periods import PERIOD, PeriodCounts
 
-_FLAG = "\0flag"  # a NUL cannot be in a header that was accepted, so this name is free
+_FLAG = "\0flag"  # a NUL cannot be in a header that was accepted, so these names are free
+_ROWS = "\0rows"
 _LONGEST_MARKER = max(len(symbol.encode()) for symbol in MARKERS)
 _ODD_MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio, as in Fibonacci hashing
 
@@ -92,7 +93,8 @@ def repeats(columns: Columns, typed: Path) -> tuple[int, int]:
     """Rows that share their descriptive columns with another row, and rows that repeat an earlier one entirely.
 
     Nearly every file has none: then as many hashes as rows say so. Each column is hashed by itself, which takes a third
-    of the time of a struct's hash; what is made of these hashes tells columns apart by their place.
+    of the time of a struct's hash; what is made of these hashes tells columns apart by their place. As they stand, only
+    rows are looked at whose hash is another's too.
     """
     frame = pl.scan_parquet(typed, glob=False)
     keys = [column.name for column in columns.descriptive]
@@ -102,10 +104,11 @@ def repeats(columns: Columns, typed: Path) -> tuple[int, int]:
     for name in keys:
         hashed = hashed * pl.lit(_ODD_MULTIPLIER, pl.UInt64) + pl.col(name).hash()
     hashes = frame.select(hashed).collect(engine="streaming").to_series()
-    rows = len(hashes)
-    if hashes.n_unique() == rows:
+    if hashes.n_unique() == len(hashes):
         return 0, 0
-    sharing = frame.group_by(keys).len().filter(pl.col("len") > 1).select(pl.col("len").sum()).collect().item()
-    names = [column.name for column in columns.observations]
-    repeated = rows - frame.unique(names).select(pl.len()).collect().item()
-    return sharing or 0, repeated
+    hashes = hashes.filter(hashes.is_duplicated())
+    alike = frame.filter(hashed.is_in(hashes.unique().implode()))
+    groups = alike.group_by(keys).len(_ROWS).filter(pl.col(_ROWS) > 1).select(pl.col(_ROWS).sum())
+    whole = alike.unique([column.name for column in columns.observations]).select(pl.len())
+    sharing, distinct = (query.collect(engine="streaming").item() for query in (groups, whole))
+    return sharing or 0, len(hashes) - distinct
