@@ -44,7 +44,7 @@ from ks4_pipeline.periods import PeriodCounts
 from ks4_pipeline.quality.measures import STATUS, measures_of
 from ks4_pipeline.quality.rules import Has
 from ks4_pipeline.versions import Bump
-from ks4_pipeline.warehouse.sql import exactly, identifier, literal, parquet
+from ks4_pipeline.warehouse.sql import exactly, free_name, identifier, literal, parquet
 
 _ALWAYS = ("time_period", "time_identifier", "geographic_level")
 _SIX_DIGITS = {
@@ -58,6 +58,7 @@ _RANKS = {"NAT": 0, "REG": 1, "RSC": 1, "WARD": 3, "PA": 3, "INST": 4, "PROV": 4
 _MIDDLE_RANK = 2
 MAY_REPEAT = ("School", "Provider", "Institution", "Planning area")
 """Levels whose rows the publisher's own screener does not hold to a unique key."""
+_SAID = frozenset({"affected", "finding"})
 _MACROS = """
 CREATE MACRO start_year(period) AS TRY_CAST(left(period, 4) AS INTEGER);
 """
@@ -220,7 +221,7 @@ class Relations:
         filters = [column for column in self.columns.of_file if column.role is Role.FILTER]
         groups = [c.name for c in filters if c.name not in totalled and c.name.lower() not in STATUS]
         conditions = [_is_total(column) for column in filters if column.name in totalled]
-        keys = _comma(["time_period", "geographic_level", *map(identifier, groups)])
+        keys = _of_finding(["time_period", "geographic_level", *groups])
         condition = f"count_if({' AND '.join(conditions)}) = 0" if conditions else "false"
         self._table(
             "without_headline",
@@ -229,7 +230,7 @@ class Relations:
 
     def _list_repeated(self) -> None:
         """``repeated``: a heavy pass, made only for a file that is known to have such rows."""
-        keys = _comma(map(identifier, self.keys)) or "NULL AS row"
+        keys = _of_finding(self.keys) or "NULL AS row"
         levels = _comma(map(literal, MAY_REPEAT))
         condition = f"geographic_level IS NULL OR geographic_level NOT IN ({levels})"
         if not self.version.facts.rows_sharing_key:
@@ -335,6 +336,12 @@ def _marked(periods: Iterable[PeriodCounts], names: Mapping[str, str]) -> Iterat
 
 def _is_total(column: Column) -> str:
     return f"lower({identifier(column.name)}) IN ({_comma(map(literal, TOTALS))})"
+
+
+def _of_finding(keys: Sequence[str]) -> str:
+    """Columns that say what a finding is about, none of them called what findings say besides."""
+    apart = (free_name(key, (*_SAID, *(other for other in keys if other != key))) for key in keys)
+    return _comma(f"{identifier(key)} AS {identifier(name)}" for key, name in zip(keys, apart, strict=True))
 
 
 def _places_of(level: GeographicLevel, codes: Sequence[str]) -> Iterator[str]:

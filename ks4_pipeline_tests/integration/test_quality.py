@@ -26,7 +26,7 @@ from ks4_pipeline.sandbox.synthetic import FOLDER, write_synthetic_ks4
 from ks4_pipeline.settings import DEFAULT_ID, DataSet
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.reading import checks_of
-from ks4_pipeline_tests.publisher import KEYS, Edition, describe, load, pipeline_for, scored
+from ks4_pipeline_tests.publisher import KEYS, Edition, describe, load, pipeline_for, quoted, scored
 
 COLUMNS = ("pupil_count", "engmath_95_total", "engmath_94_total", "attainment8_average", "progress8_average")
 INDICATORS = [{"column": name, "label": name} for name in COLUMNS]
@@ -380,6 +380,20 @@ class TestNotes:
             "AND comment IS NULL"
         )
         assert asked(pipeline, query) == []
+
+
+def test_filters_named_as_findings_are_do_not_mix_with_them(tmp_path: Path) -> None:
+    filters = ("affected", "finding", "len")
+    row = ("202324", "Academic year", "National", "E92000001", "England", "a", "b", "c", "1")
+    text = quoted([(*KEYS, *filters, COLUMNS[0]), row, row])
+    described = [{"column": name, "label": name} for name in filters]
+    data_set = describe(tmp_path / "p", "d", Edition("1.0", text), filters=described, indicators=INDICATORS[:1])
+    with Sandbox(tmp_path / "p") as sandbox:
+        pipeline = pipeline_for(tmp_path / "data", sandbox.url, data_set)
+        assert load(pipeline).exit_code == 0
+    found = checks_of(pipeline.warehouse, "d", VersionNumber(1, 0))["rows_unique"]
+    assert (found.passed, found.affected) == (False, 2)
+    assert list(found.examples[0].key.values()) == list(row[:-1])
 
 
 def test_what_an_older_program_typed_is_typed_anew_with_the_next_edition_and_damage_hinders_nothing(
