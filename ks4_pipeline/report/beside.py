@@ -8,6 +8,7 @@ it outlives nobody; what it left unfinished is removed by whoever makes reports 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ks4_pipeline.report.making import Reports
 
     Loaded = Mapping[str, Iterable[VersionNumber]]
+
+_WITHOUT_HURRY = 5
+"""How much nicer the process is than the one that loads, which nobody's report should hold up."""
 
 
 class ReportsBeside:
@@ -121,6 +125,8 @@ def _main(warehouse: str, folder: str) -> None:
     from ks4_pipeline.report.making import Reports  # noqa: PLC0415
     from ks4_pipeline.warehouse.file import WarehouseFile  # noqa: PLC0415
 
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_WITHOUT_HURRY)
     charts.make_ready()
     page.make_ready()
     reports = Reports(WarehouseFile(Path(warehouse)), Path(folder))
