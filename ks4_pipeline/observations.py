@@ -15,6 +15,7 @@ it is decoded then anyway. Whether the result is of use is known only when all h
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ from ks4_pipeline.versions import VersionNumber
 FORMAT = 2
 """Raised when observations are made differently; older files are then made anew from landing."""
 
+_AHEAD = 2
+"""Blocks made ahead by each thread: enough that none waits for another."""
 _Part = TypeVar("_Part")
 _ROW = "\0row"  # a NUL cannot be in a header that was accepted, so this name is free
 
@@ -149,7 +152,8 @@ class ObservationsStore:
             RefusedVersionError: when the content cannot be trusted; it names the first faults and counts the rest.
             LandingError: when what is on disk is not what landed.
         """
-        landed.verify()
+        if not (ahead and ahead.is_of(landed)):  # else all of it has just been read as it came
+            landed.verify()
         found = None if anew else self.get(data_set, landed)
         if found is not None:
             return found
@@ -192,17 +196,20 @@ class Ahead:
         if faults:
             return
         try:
-            with ThreadPoolExecutor(2, thread_name_prefix="ks4-block") as pool:
-                frames = _typed(_one_ahead(chain([first], blocks), pool), columns)
-                _write(_arriving(_one_ahead(frames, pool), columns), self._path)
+            with _one_thread("ks4-blocks") as unpacking, _one_thread("ks4-cells") as typing:
+                frames = _typed(_ahead(chain([first], blocks), unpacking), columns)
+                _write(_arriving(_ahead(frames, typing), columns), self._path)
         except pl.exceptions.PolarsError:
             return
         self._records, self._columns = records, columns
 
+    def is_of(self, landed: Landed) -> bool:
+        """Whether what was typed is the CSV that landed."""
+        return self._records is not None and self._records.csv == landed.manifest.csv
+
     def take(self, landed: Landed, columns: Columns, target: Path) -> bool:
         """Move the typed cells to a place of their own, if they are those of what landed."""
-        manifest = landed.manifest
-        typed = self._records is not None and self._records.csv == manifest.csv and self._columns == columns
+        typed = self.is_of(landed) and self._columns == columns
         if typed:
             self._path.replace(target)
         return typed
@@ -277,11 +284,15 @@ def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | No
     return columns
 
 
-def _one_ahead(parts: Iterator[_Part], pool: Executor) -> Iterator[_Part]:
-    """The parts; the next one is made while one is worked on."""
-    coming = pool.submit(next, parts, None)
-    while (part := coming.result()) is not None:
-        coming = pool.submit(next, parts, None)
+def _one_thread(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=name)
+
+
+def _ahead(parts: Iterator[_Part], one_thread: Executor) -> Iterator[_Part]:
+    """The parts; the next ones are made while one is worked on."""
+    coming = deque(one_thread.submit(next, parts, None) for _ in range(_AHEAD))
+    while (part := coming.popleft().result()) is not None:
+        coming.append(one_thread.submit(next, parts, None))
         yield part
 
 

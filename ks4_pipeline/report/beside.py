@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     Loaded = Mapping[str, Iterable[VersionNumber]]
 
+_WITHOUT_HURRY = 5
+"""How much nicer the process is than the one that loads, which nobody's report should hold up."""
+
 
 class ReportsBeside:
     """The reports of one data directory, made while the ``with`` block goes on.
@@ -126,6 +129,8 @@ def _main(warehouse: str, folder: str) -> None:
     from ks4_pipeline.warehouse.file import WarehouseFile  # noqa: PLC0415
 
     answers = _answers_alone()
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_WITHOUT_HURRY)
     charts.make_ready()
     page.make_ready()
     reports = Reports(WarehouseFile(Path(warehouse)), Path(folder))

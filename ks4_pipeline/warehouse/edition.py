@@ -115,8 +115,8 @@ def publish(
     """
     with warehouse.rewrite(anew=anew) as connection:
         kept = keep() if keep else Kept()
-        schema.create(connection)
         connection.execute("BEGIN")
+        schema.create(connection)
         for addition in additions:
             _refuse_foreign(addition.data_set, _known_id(connection, addition.data_set))
             _add(connection, addition, newest(addition.data_set) or addition.listing, loaded_at, kept)
