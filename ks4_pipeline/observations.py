@@ -14,6 +14,7 @@ it is decoded then anyway. Whether the result is of use is known only when all h
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -336,6 +337,8 @@ def _typed(blocks: Iterable[bytes], columns: Columns) -> Iterator[pl.DataFrame]:
     all_finite = [pl.col(column.name).is_finite().all() for column in columns.numeric]
     for number, block in enumerate(blocks):
         options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
+        if number and block.startswith(codecs.BOM_UTF8):  # polars would take it for a file's, and not for a cell's
+            block, options["skip_rows"] = b"\n" + block, 1  # noqa: PLW2901
         text = pl.scan_csv(block, schema=_as_text(columns), **options)
         frame = text.select(_cells(columns, _number_or_infinite)).collect()
         if all_finite and not all(frame.select(all_finite).row(0)):

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ks4_pipeline import csv_arrival, csv_exact, csv_shape, observations
@@ -115,6 +115,7 @@ def test_whatever_a_sound_program_writes_is_regular(example):
     harm=st.lists(st.tuples(st.integers(0, 200), st.sampled_from('"",\n\r a'), st.booleans()), max_size=2),
     block=st.integers(1, 200),
 )
+@example(([["h", "i"], ["a", "b"], ["\ufeff", "c"], ["\ufeffd", ""]], "h,i\na,b\n\ufeff,c\n\ufeffd,\n"), [], 1)
 def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_path, example, harm, block):
     """The whole way: shape, exact reading where it is not regular, polars, Parquet."""
     text = example[1]
