@@ -68,7 +68,10 @@ def fingerprint(root: Path) -> int:
     found = []
     for folder, _, files in os.walk(root):
         for path in (Path(folder), *(Path(folder, name) for name in files)):
-            at = path.stat()
+            try:
+                at = path.stat()
+            except FileNotFoundError:  # another thread has just taken it away
+                continue
             changed = 0 if path.is_dir() else at.st_mtime_ns
             found.append((str(path), at.st_ino, at.st_mode, at.st_size, changed))
     return hash(tuple(sorted(found)))
