@@ -21,9 +21,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypedDict, TypeVar
+from typing import Final, Literal, TypedDict, TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -42,7 +43,7 @@ from ks4_pipeline.periods import PeriodCounts, by_indicator
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
 
-FORMAT = 2
+FORMAT: Final = 2
 """Raised when observations are made differently; older files are then made anew from landing."""
 
 _AHEAD = 2
@@ -68,7 +69,7 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[2] = 2
+    format: Literal[2] = FORMAT
     data_set_id: str
     version: Number
     csv_sha256: str
@@ -94,10 +95,15 @@ class Observations:
     columns: Columns
     facts: Facts
 
-    @property
-    def markers(self) -> dict[str, dict[str, int]]:
+    @cached_property
+    def markers(self) -> Mapping[str, Mapping[str, int]]:
         """For each numeric indicator, how many cells hold which canonical marker, most frequent first."""
         return by_indicator(self.facts.periods, (column.name for column in self.columns.numeric))
+
+    @property
+    def marker_cells(self) -> int:
+        """How many cells of all indicators hold a marker."""
+        return sum(count for found in self.markers.values() for count in found.values())
 
 
 class ObservationsStore:
@@ -326,7 +332,7 @@ _AS_TEXT: _AsText = {
 
 def _on_disk(source: Path, columns: Columns) -> pl.LazyFrame:
     """The typed cells of a CSV file."""
-    return pl.scan_csv(source, schema=_as_text(columns), **_AS_TEXT).select(_cells(columns, _number))
+    return pl.scan_csv(source, schema=_text_schema(columns), **_AS_TEXT).select(_cells(columns, _number))
 
 
 def _typed(blocks: Iterable[bytes], columns: Columns) -> Iterator[pl.DataFrame]:
@@ -339,7 +345,7 @@ def _typed(blocks: Iterable[bytes], columns: Columns) -> Iterator[pl.DataFrame]:
         options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
         if number and block.startswith(codecs.BOM_UTF8):  # polars would take it for a file's, and not for a cell's
             block, options["skip_rows"] = b"\n" + block, 1  # noqa: PLW2901
-        text = pl.scan_csv(block, schema=_as_text(columns), **options)
+        text = pl.scan_csv(block, schema=_text_schema(columns), **options)
         frame = text.select(_cells(columns, _number_or_infinite)).collect()
         if all_finite and not all(frame.select(all_finite).row(0)):
             frame = text.select(_cells(columns, _number)).collect()
@@ -359,7 +365,7 @@ def _arriving(typed: Iterable[pl.DataFrame], columns: Columns) -> pl.LazyFrame:
     return register_io_source(frames, schema=schema)
 
 
-def _as_text(columns: Columns) -> dict[str, pl.DataType]:
+def _text_schema(columns: Columns) -> dict[str, pl.DataType]:
     return {column.name: pl.String() for column in columns.of_file}
 
 

@@ -398,11 +398,14 @@ class _Run:
 
     def _succeed(self, data_set: DataSet, started_at: datetime, observations: Observations) -> None:
         facts = observations.facts
-        markers = sum(count for found in observations.markers.values() for count in found.values())
         self._attempts.append(
             Attempt(data_set.name, facts.version, started_at, self._pipeline.now(), Outcome.LOADED, rows=facts.rows)
         )
-        self._finish(VersionOutcome(data_set.name, facts.version, Outcome.LOADED, rows=facts.rows, markers=markers))
+        self._finish(
+            VersionOutcome(
+                data_set.name, facts.version, Outcome.LOADED, rows=facts.rows, markers=observations.marker_cells
+            )
+        )
 
     def _fail(
         self, data_set: DataSet, version: VersionNumber, started_at: datetime, outcome: Outcome, error: Ks4Error

@@ -63,15 +63,14 @@ def of_observations(observations: Observations) -> Metadata:
     """Rows, schema, markers by indicator and the first rows."""
     facts = observations.facts
     cells = facts.rows * len(observations.columns.numeric)
-    by_indicator = observations.markers
-    markers = sum(count for found in by_indicator.values() for count in found.values())
+    markers = observations.marker_cells
     return {
         "dagster/row_count": facts.rows,
         "dagster/column_schema": column_schema(observations),
         "dagster/uri": observations.parquet.resolve().as_uri(),
         "marker cells": markers,
         "marker share %": round(100 * markers / cells, 2) if cells else 0.0,
-        "markers by indicator": _count_table(by_indicator, "indicator"),
+        "markers by indicator": _count_table(observations.markers, "indicator"),
         "first rows": dg.MetadataValue.md(first_rows(observations)),
     }
 

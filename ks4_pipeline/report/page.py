@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.quality import columns_of
 from ks4_pipeline.report import charts, wording
 from ks4_pipeline.report.content import CELL_CLASSES, Gap, Gaps, Headline, Indicator, Measure, Report
+from ks4_pipeline.templates import environment
 
 _INDICATORS, _PERIODS, _HEAT_PERIODS, _SERIES, _ITEMS, _MOVED = 60, 40, 12, 24, 20, 24
 _DETAIL = 240  # characters of what a check found, where a table of it follows
@@ -110,16 +111,10 @@ def html(report: Report, made_at: datetime) -> str:
 @cache
 def _template() -> tuple[Template, Markup]:
     """The page's template and its style sheet, compiled once: that takes longer than to fill them in."""
-    environment = Environment(
-        loader=PackageLoader("ks4_pipeline.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"day": _day, "sentence": lambda text: text[:1].upper() + text[1:]}
-    style, *_ = environment.loader.get_source(environment, "page.css") if environment.loader else ("",)
-    return environment.get_template("page.html.j2"), Markup(style)  # noqa: S704 - our own file
+    templates = environment("ks4_pipeline.report")
+    templates.filters |= {"day": _day, "sentence": lambda text: text[:1].upper() + text[1:]}
+    style, *_ = templates.loader.get_source(templates, "page.css") if templates.loader else ("",)
+    return templates.get_template("page.html.j2"), Markup(style)  # noqa: S704 - our own file
 
 
 def _charts(headline: Headline) -> list[_Chart]:
