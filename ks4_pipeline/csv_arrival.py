@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
-from ks4_pipeline.csv_shape import CsvShape, ShapeReader
 from ks4_pipeline.ees.errors import EesError
 from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.fingerprint import Bytes
+
+if TYPE_CHECKING:
+    from ks4_pipeline.csv_shape import CsvShape
 
 _BLOCK = 8 << 20
 _CHUNK = 1 << 18
@@ -43,6 +45,8 @@ class Records:
     """
 
     def __init__(self, packed: Iterable[bytes], gunzip: Gunzip) -> None:
+        from ks4_pipeline.csv_shape import ShapeReader  # noqa: PLC0415 - who only reads what landed needs no numpy
+
         self._packed = packed
         self._gunzip = gunzip
         self._digest = hashlib.sha256()
@@ -68,6 +72,11 @@ class Records:
                 held, size = [], 0
         if any(held):
             yield b"".join(held)
+
+    @property
+    def header(self) -> bytes:
+        """The first record as it stands, once a block was given."""
+        return self._shape.header
 
     def finish(self) -> tuple[Bytes, CsvShape]:
         """Read what is left, and tell what the whole is.

@@ -8,15 +8,16 @@ without a second reading. Pure: bytes in, facts out.
 from __future__ import annotations
 
 import codecs
-import re
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 _BOM = codecs.BOM_UTF8
 _QUOTE = b'"'
-# In a text without what is inside quotes: a quote that is not at the edges of a field. It begins with the quote itself
-# since the search for a plain byte is many times faster than one for a class of bytes.
-_STRAY_QUOTE = re.compile(rb'"(?:(?<=[^,\n"]")|(?=[^,\r\n"]))')
 _LONGEST_FIELD = 16 << 20
+
+_Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ class ShapeReader:
         self._utf8 = True
         self._mid_character = False
         self._held = b""
-        self._started = False
-        self._header: bytes | None = None
+        self._started = self._looked = False
+        self.header = b""
+        """The first record as it stands, without BOM and line end, once it came."""
         self._is_narrow = False  # an empty line of a wider file lacks commas, which are counted
         self._commas = 0
         self._lines = 0
@@ -68,11 +70,12 @@ class ShapeReader:
         if not self._started and len(text) >= len(_BOM):
             text = text.removeprefix(_BOM)
             self._started = True
-        lines, bare = _whole_lines(text) if self._started else (b"", b"")
-        self._held = text[len(lines) :]
+        quotes = _places_of_quotes(text)
+        end = _end_of_records(text, quotes) if self._started else 0
+        lines, self._held = text[:end], text[end:]
         if len(self._held) > _LONGEST_FIELD:
             self._strange = True
-        self._look(lines, bare)
+        self._look(lines, quotes[: quotes.searchsorted(end)])
         return b"" if self._strange else lines
 
     def last(self) -> bytes:
@@ -80,21 +83,22 @@ class ShapeReader:
         rest = self._held if self._started else self._held.removeprefix(_BOM)
         self._held = b""
         self._decode(b"", final=True)
-        if rest.count(_QUOTE) % 2:
+        quotes = _places_of_quotes(rest)
+        if len(quotes) % 2:
             self._strange = True
-        self._look(rest, _without_quoted(rest))
+            quotes = quotes[:-1]
+        self._look(rest, quotes)
         return b"" if self._strange else rest
 
     def finish(self) -> CsvShape:
         """The shape of all that was fed."""
         self.last()
         records = self._lines + (self._last != b"\n")
-        header = self._header or b""
-        width = _without_quoted(header).count(b",") + 1
+        width = _without_quoted(self.header).count(b",") + 1
         regular = self._utf8 and not self._strange and records > 0 and self._commas == records * (width - 1)
         return CsvShape(
             rows=records - 1 if regular else None,
-            header=header.decode() if self._utf8 else None,
+            header=self.header.decode() if self._utf8 else None,
             utf8=self._utf8,
             regular=regular,
         )
@@ -108,58 +112,77 @@ class ShapeReader:
             self._utf8 = False
         self._mid_character = bool(self._decoder.getstate()[0])
 
-    def _look(self, lines: bytes, bare: bytes) -> None:
+    def _look(self, lines: bytes, quotes: _Places) -> None:
         """Count what stands outside quotes in whole lines (the last one of a file may lack its end).
 
         Args:
             lines: as they stand.
-            bare: the same without what is inside quotes.
+            quotes: the places of the quotes in them, an even number.
         """
         if not lines:
             return
-        if self._header is None:
-            self._header = first_record(lines)
-            self._is_narrow = b"," not in _without_quoted(self._header)
-        self._commas += bare.count(b",")
-        self._lines += bare.count(b"\n")
+        if not self._looked:
+            self._looked = True
+            self.header = _first_record(lines)
+            self._is_narrow = b"," not in _without_quoted(self.header)
+        opening, closing = quotes[::2], quotes[1::2]
+        # Each with its opening quote: what ends one and what begins the next do not meet.
+        quoted = b"".join(lines[start:end] for start, end in zip(opening.tolist(), closing.tolist(), strict=True))
+        self._commas += _count(lines, b",") - quoted.count(b",")
+        self._lines += _count(lines, b"\n") - quoted.count(b"\n")
         self._strange = (
             self._strange
-            or _STRAY_QUOTE.search(bare) is not None
+            or not _are_at_edges(lines, opening, closing)
             or b"\0" in lines
-            or (b"\r" in bare and bare.count(b"\r") != bare.count(b"\r\n"))
-            or (self._is_narrow and _has_empty_line(bare))
+            or (b"\r" in lines and _lone_returns(lines) != _lone_returns(quoted))
+            or (self._is_narrow and _has_empty_line(_without_quoted(lines)))
         )
         self._last = lines[-1:]
 
 
+def _codes(text: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(text, np.uint8)
+
+
+def _count(text: bytes, byte: bytes) -> int:
+    """As ``bytes.count``, six times faster where there are many."""
+    return int(np.count_nonzero(_codes(text) == ord(byte)))
+
+
+def _places_of_quotes(text: bytes) -> _Places:
+    return np.flatnonzero(_codes(text) == ord(_QUOTE))
+
+
+def _end_of_records(text: bytes, quotes: _Places) -> int:
+    """Where the last line ends that does not end inside quotes; 0 when none does."""
+    end = text.rfind(b"\n") + 1
+    while end and (before := int(quotes.searchsorted(end))) % 2:
+        end = text.rfind(b"\n", 0, int(quotes[before - 1])) + 1
+    return end
+
+
+def _are_at_edges(lines: bytes, opening: _Places, closing: _Places) -> bool:
+    """Whether quotes stand at the edges of fields only, or are doubled in a field."""
+    codes = _codes(lines)
+    before = codes[opening[opening > 0] - 1]
+    behind = codes[closing[closing < len(lines) - 1] + 1]
+    return bool(np.isin(before, _codes(b',\n"')).all() and np.isin(behind, _codes(b',\r\n"')).all())
+
+
+def _lone_returns(text: bytes) -> int:
+    return text.count(b"\r") - text.count(b"\r\n")
+
+
 def _without_quoted(text: bytes) -> bytes:
-    """The text with what is inside quotes taken out, and one quote left of every two.
-
-    So a whole quoted field becomes one quote, or several in a row when it has doubled quotes in it.
-    """
-    return _QUOTE.join(text.split(_QUOTE)[::2]) if _QUOTE in text else text
-
-
-def _whole_lines(text: bytes) -> tuple[bytes, bytes]:
-    """The text up to the last line end outside quotes, as it stands and without what is inside quotes."""
-    if _QUOTE not in text:
-        lines = text[: text.rfind(b"\n") + 1]
-        return lines, lines
-    parts = text.split(_QUOTE)
-    behind = 0
-    for number in reversed(range(len(parts))):
-        if number % 2 == 0 and (end := parts[number].rfind(b"\n") + 1):
-            cut = len(text) - behind - len(parts[number]) + end
-            return text[:cut], _QUOTE.join([*parts[:number:2], parts[number][:end]])
-        behind += len(parts[number]) + len(_QUOTE)
-    return b"", b""
+    """The text with what is inside quotes taken out, and one quote left of every two."""
+    return _QUOTE.join(text.split(_QUOTE)[::2])
 
 
 def _has_empty_line(text: bytes) -> bool:
     return text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or b"\n\r\n" in text
 
 
-def first_record(lines: bytes) -> bytes:
+def _first_record(lines: bytes) -> bytes:
     """The first record: a line end inside quotes belongs to it."""
     end = lines.find(b"\n")
     while end >= 0 and lines.count(_QUOTE, 0, end) % 2:

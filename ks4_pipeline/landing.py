@@ -26,7 +26,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from ks4_pipeline import __version__, csv_arrival, durable, unfinished
 from ks4_pipeline.csv_arrival import Arrived, Records
-from ks4_pipeline.csv_shape import CsvShape
 from ks4_pipeline.ees.errors import ONCE_MORE, EesError, EesTransferError
 from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.ees.models import Changes, DataSetSummary, Meta, Number, VersionRecord
@@ -36,6 +35,7 @@ from ks4_pipeline.settings import DataSet, is_name
 from ks4_pipeline.versions import VersionNumber
 
 if TYPE_CHECKING:  # who only reads what has landed needs no HTTP, which takes a fifth of a second to import
+    from ks4_pipeline.csv_shape import CsvShape
     from ks4_pipeline.ees.client import CsvStream, EesClient
 
 MANIFEST = "manifest.json"

@@ -33,7 +33,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ks4_pipeline import census, csv_exact, disk, durable, unfinished
 from ks4_pipeline.columns import Column, Columns, assign, parse_header
 from ks4_pipeline.csv_arrival import Records
-from ks4_pipeline.csv_shape import first_record
 from ks4_pipeline.ees.models import Meta, Number
 from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
 from ks4_pipeline.fingerprint import Bytes
@@ -197,10 +196,9 @@ class Ahead:
         faults = Faults()
         blocks = records.blocks()
         first = next(blocks, b"")
-        header = first_record(first)
-        names = parse_header(header.decode(errors="replace"), faults)
+        names = parse_header(records.header.decode(errors="replace"), faults)
         columns = assign(names, meta, faults)
-        if faults:
+        if faults or not first:
             return
         try:
             with _one_thread("ks4-blocks") as unpacking, _one_thread("ks4-cells") as typing:
@@ -238,12 +236,14 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path, ahead: Ah
         faults.add(Fault(f"{read} rows were read where the file has {announced}"))
     if faults:
         raise RefusedVersionError(what, faults)
-    sharing, repeated = census.repeats(columns, typed)
+    with _one_thread("ks4-fingerprint") as beside:
+        parquet = beside.submit(Bytes.of, typed)
+        sharing, repeated = census.repeats(columns, typed)
     return columns, Facts(
         data_set_id=data_set.id,
         version=landed.version,
         csv_sha256=landed.manifest.csv.sha256,
-        parquet=Bytes.of(typed),
+        parquet=parquet.result(),
         header=tuple(column.name for column in columns.of_file),
         rows=read,
         periods=counted.periods,

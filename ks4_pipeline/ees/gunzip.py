@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zlib_ng import zlib_ng
+from isal import isal_zlib
 
 from ks4_pipeline.ees.errors import EesTooLargeError, EesTransferError
 
@@ -13,7 +13,7 @@ _RATIO_COUNTS_FROM = 100_000_000
 
 
 class Gunzip:
-    """Decodes gzip members one after the other; zlib checks each member's length and CRC.
+    """Decodes gzip members one after the other; ISA-L checks each member's length and CRC.
 
     Args:
         url: where the bytes come from, for the errors.
@@ -27,7 +27,7 @@ class Gunzip:
         self._most = most
         self._setting = setting
         self._ratio = ratio
-        self._member = zlib_ng.decompressobj(wbits=31)
+        self._member = isal_zlib.decompressobj(wbits=31)
         self._begun = False
         self._taken = self._given = 0
 
@@ -41,10 +41,10 @@ class Gunzip:
         self._taken += len(chunk)
         while chunk:
             if self._member.eof:
-                self._member = zlib_ng.decompressobj(wbits=31)
+                self._member = isal_zlib.decompressobj(wbits=31)
             try:
                 portion = self._member.decompress(chunk, _PORTION)
-            except zlib_ng.error as error:  # type: ignore[misc]  # its stub calls it an instance
+            except isal_zlib.error as error:  # type: ignore[misc]  # its stub calls it an instance
                 raise EesTransferError(self._url, f"the gzip body is damaged ({error}).") from error
             self._begun = True
             chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
