@@ -185,6 +185,7 @@ class Sandbox:
         config = uvicorn.Config(
             application,
             http=Wire,
+            loop="asyncio",  # uvloop, where it is there, takes longer to import than it saves in most uses
             log_config=None,
             access_log=False,
             lifespan="off",
