@@ -53,6 +53,17 @@ def test_a_held_version_does_not_exist(sandbox):
     assert get(sandbox, "/versions/1.0.*").json()["version"] == "1.0"
 
 
+def test_an_answer_goes_in_one_go(sandbox):
+    """Where the system holds back the body until the head is acknowledged, each answer takes 40 ms."""
+
+    def seconds():
+        begun = time.monotonic()
+        get(sandbox, "/versions")
+        return time.monotonic() - begun
+
+    assert min(seconds() for _ in range(20)) < 0.035
+
+
 def test_a_published_version_appears_at_once_and_is_the_latest(sandbox):
     before = datetime.now(UTC)
     sandbox.publish(ID, "1.0.1")
