@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from statistics import median
 
 import httpx
 import pytest
@@ -61,7 +62,7 @@ def test_an_answer_goes_in_one_go(sandbox):
         get(sandbox, "/versions")
         return time.monotonic() - begun
 
-    assert min(seconds() for _ in range(20)) < 0.035
+    assert median(seconds() for _ in range(20)) < 0.035
 
 
 def test_a_published_version_appears_at_once_and_is_the_latest(sandbox):
