@@ -167,12 +167,17 @@ def change_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> Ch
 def checks_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> dict[str, CheckResult]:
     """The check results of a version, by name."""
     with warehouse.read() as connection:
-        found = connection.execute(
-            f"SELECT * FROM {CHECKS.qualified} WHERE data_set = ? AND version = ? ORDER BY check_name",
-            [name, str(version)],
-        )
-        columns = [column for column, *_ in found.description or []]
-        rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+        return checks_in(connection, name, version)
+
+
+def checks_in(connection: duckdb.DuckDBPyConnection, name: str, version: VersionNumber) -> dict[str, CheckResult]:
+    """The same, asked on a connection that is open already."""
+    found = connection.execute(
+        f"SELECT * FROM {CHECKS.qualified} WHERE data_set = ? AND version = ? ORDER BY check_name",
+        [name, str(version)],
+    )
+    columns = [column for column, *_ in found.description or []]
+    rows = (dict(zip(columns, row, strict=True)) for row in found.fetchall())
     return {row["check_name"]: _check(row) for row in rows}
 
 
