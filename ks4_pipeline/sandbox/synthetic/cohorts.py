@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate, pairwise
 from operator import add, sub
 from typing import TYPE_CHECKING, NamedTuple
@@ -101,6 +102,11 @@ class Cohort:
 
 
 NOBODY = Cohort((0,) * len(OUTCOMES), 0, 0, 0, 0)
+
+
+def together(cohorts: Sequence[Cohort]) -> Cohort:
+    """All of these groups, which must have no pupil in common."""
+    return reduce(add, cohorts) if cohorts else NOBODY
 
 
 class Passes(NamedTuple):
