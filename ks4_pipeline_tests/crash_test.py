@@ -35,7 +35,7 @@ from typing import Any
 
 import ks4_pipeline.cli.accepting
 import ks4_pipeline.cli.loading  # noqa: F401 - imported once for all children
-from ks4_pipeline.cli import main as ks4
+from ks4_pipeline.cli import app
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
@@ -186,7 +186,7 @@ def _play_command(data_dir: Path, url: str, command: Sequence[str], log: Path) -
     os.dup2(output, 2)
     os.environ.update(KS4_DATA_DIR=str(data_dir), KS4_API_URL=url, TMPDIR=str(data_dir.parent / "tmp"))
     sys.argv = ["ks4", *command]
-    ks4()
+    app(prog_name="ks4")
 
 
 # --- the publisher, in a process of its own

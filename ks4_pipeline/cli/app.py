@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from ks4_pipeline import __version__
 from ks4_pipeline.cli.failures import reported
 from ks4_pipeline.cli.logged import show_warnings
+from ks4_pipeline.ending import end_at_once
 
 
 class _Commands(TyperGroup):
@@ -44,13 +45,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process, and end it."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:  # what a terminal cannot show is no reason to fail; files and pipes are UTF-8 everywhere
             reconfigure(errors="backslashreplace", encoding=None if stream.isatty() else "utf-8")
     show_warnings()
-    app(prog_name="ks4")
+    try:
+        app(prog_name="ks4")
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            end_at_once(end.code)
+        raise
 
 
 def _print_version(wanted: bool) -> None:

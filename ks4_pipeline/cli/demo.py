@@ -77,8 +77,8 @@ def demo(data_dir: Path | None) -> None:
                 while published:
                     reports.order(_load(pipeline, VersionNumber.parse(published)))
                     published = sandbox.publish_next(DATA_SET_ID)
+        _show(settings)
         collect(reports)
-    _show(settings)
 
 
 def _own_folder() -> Path:

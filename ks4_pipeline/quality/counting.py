@@ -5,7 +5,7 @@ Cases of figures are counted all in one pass, by polars; the others by DuckDB, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from ks4_pipeline.quality import figures
 from ks4_pipeline.quality.measures import measures_of
@@ -14,6 +14,8 @@ from ks4_pipeline.quality.results import Example, as_text
 from ks4_pipeline.quality.rules import EVERY_ROW, EXACT_LEVEL, ROUNDED, Case, Counted
 from ks4_pipeline.warehouse.sql import identifier, literal
 
+AT_ONCE_UP_TO = 20_000
+"""Rows of a small file: reading it takes less time than planning another query."""
 _IS_ROUNDED = f"CASE WHEN geographic_level = {literal(EXACT_LEVEL)} THEN 0 ELSE 1 END"
 _JUDGED = f"(SELECT *, {_IS_ROUNDED} AS {ROUNDED} FROM observations)"
 
@@ -21,27 +23,57 @@ _JUDGED = f"(SELECT *, {_IS_ROUNDED} AS {ROUNDED} FROM observations)"
 def count(relations: Relations, cases: Iterable[Case]) -> dict[Case, Counted]:
     """In how many rows each case is broken, and in how many there is something to look at.
 
-    Those that are not of figures are asked where there is something to look at, or else each alone: DuckDB then decodes
-    nothing but the rows, or not even those, that the Parquet file's least and greatest values leave in question.
+    Of a large file, those that are not of figures are asked where there is something to look at, or else each alone:
+    DuckDB then decodes nothing but the rows, or not even those, that the Parquet file's least and greatest values leave
+    in question.
     """
     counted: dict[Case, Counted] = {}
     of_figures: list[Case] = []
-    somewhere: dict[str, list[Case]] = {}
+    others: dict[str, list[Case]] = {}
     for case in dict.fromkeys(cases):
         if not _is_possible(relations, case):
             counted[case] = Counted(0, 0)
         elif case.of_figures:
             of_figures.append(case)
-        elif case.where == EVERY_ROW:
-            (broken,) = _numbers(relations, f"SELECT count(*) FROM {_JUDGED} WHERE {case.fails}")
-            counted[case] = Counted(broken, relations.version.facts.rows)
         else:
-            somewhere.setdefault(case.where, []).append(case)
-    for where, together in somewhere.items():
-        counts = ", ".join(["count(*)", *(f"count(*) FILTER (WHERE {case.fails})" for case in together)])
-        looked_at, *found = _numbers(relations, f"SELECT {counts} FROM {_JUDGED} WHERE {where}")
-        counted.update((case, Counted(broken, looked_at)) for case, broken in zip(together, found, strict=True))
+            others.setdefault(case.where, []).append(case)
+    if relations.version.facts.rows <= AT_ONCE_UP_TO:
+        counted |= _at_once(relations, others)
+    else:
+        for where, together in others.items():
+            counted |= _alone(relations, together) if where == EVERY_ROW else _together(relations, where, together)
     return counted | figures.count(relations.version, of_figures)
+
+
+def _at_once(relations: Relations, cases: Mapping[str, Sequence[Case]]) -> dict[Case, Counted]:
+    """All in one pass over every row of a small file."""
+    if not cases:
+        return {}
+    counts = [
+        f"count(*) FILTER (WHERE {condition})"
+        for where, together in cases.items()
+        for condition in (where, *(case.broken for case in together))
+    ]
+    found = iter(_numbers(relations, f"SELECT {', '.join(counts)} FROM {_JUDGED}"))
+    counted: dict[Case, Counted] = {}
+    for together in cases.values():
+        looked_at = next(found)
+        counted.update((case, Counted(next(found), looked_at)) for case in together)
+    return counted
+
+
+def _alone(relations: Relations, cases: Iterable[Case]) -> dict[Case, Counted]:
+    counted = {}
+    for case in cases:
+        (broken,) = _numbers(relations, f"SELECT count(*) FROM {_JUDGED} WHERE {case.fails}")
+        counted[case] = Counted(broken, relations.version.facts.rows)
+    return counted
+
+
+def _together(relations: Relations, where: str, cases: Sequence[Case]) -> dict[Case, Counted]:
+    counts = ", ".join(["count(*)", *(f"count(*) FILTER (WHERE {case.fails})" for case in cases)])
+    looked_at, *found = _numbers(relations, f"SELECT {counts} FROM {_JUDGED} WHERE {where}")
+    return {case: Counted(broken, looked_at) for case, broken in zip(cases, found, strict=True)}
 
 
 def first(relations: Relations, case: Case, limit: int) -> list[Example]:

@@ -98,16 +98,17 @@ def _of_cases(relations: Relations, rule: Rule, counted: Sequence[tuple[Case, Co
 def _of_findings(relations: Relations, rule: Rule, query: str) -> CheckResult:
     """What a query found: kept for a moment, since it is read twice."""
     connection = relations.connection
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM (\n{query}\n)")
+    kept = connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM (\n{query}\n)")
+    (findings,) = kept.fetchone() or (0,)
+    if not findings:
+        return rule.holds()
     first = connection.execute(f"FROM found LIMIT {rule.shown}")
     names = [name for name, *_ in first.description or []]
     rows = first.fetchall()
-    if not rows:
-        return rule.holds()
     has_count = "affected" in names
-    affected, findings = connection.execute(
-        f"SELECT {'sum(affected)' if has_count else 'count(*)'}, count(*) FROM found"
-    ).fetchone() or (0, 0)
+    affected = findings
+    if has_count:
+        (affected,) = connection.execute("SELECT sum(affected) FROM found").fetchone() or (0,)
     keys = names[: names.index("affected")] if has_count else relations.keys
     examples, told = [], []
     for row in rows:

@@ -268,14 +268,14 @@ FILE_RULES: tuple[Rule, ...] = (
         f"{_SCREENER}; codes may change from one period or version to the next",
         findings=f"""
             WITH known AS (FROM places WHERE lower(code) NOT IN ('x', 'z'))
-            SELECT geographic_level, time_period, code AS place, count(DISTINCT name) AS affected,
-                string_agg(DISTINCT name, ' / ' ORDER BY name) AS found
-            FROM known GROUP BY geographic_level, time_period, code_column, code HAVING count(DISTINCT name) > 1
+            SELECT geographic_level, time_period, code AS place, count(*) AS affected,
+                string_agg(name, ' / ' ORDER BY name) AS found
+            FROM known GROUP BY geographic_level, time_period, code_column, code HAVING count(*) > 1
             UNION ALL
-            SELECT geographic_level, time_period, name AS place, count(DISTINCT code) AS affected,
-                string_agg(DISTINCT code, ' / ' ORDER BY code) AS found
+            SELECT geographic_level, time_period, name AS place, count(*) AS affected,
+                string_agg(code, ' / ' ORDER BY code) AS found
             FROM known WHERE geographic_level NOT IN ({_texts({*MAY_REPEAT, "Ward"})})
-            GROUP BY geographic_level, time_period, code_column, name HAVING count(DISTINCT code) > 1
+            GROUP BY geographic_level, time_period, code_column, name HAVING count(*) > 1
             ORDER BY ALL
         """,
         counted="names or codes",

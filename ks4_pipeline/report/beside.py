@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ks4_pipeline.ending import end_at_once
 from ks4_pipeline.report.attempt import Attempt, report_path, why
 from ks4_pipeline.versions import VersionNumber
 
@@ -140,6 +141,7 @@ def _main(warehouse: str, folder: str) -> None:
         rows = [(attempt.data_set, str(attempt.version), str(attempt.path), attempt.problem) for attempt in made]
         answers.write(f"{json.dumps(rows)}\n")
         answers.flush()
+    end_at_once(0)
 
 
 def _answers_alone() -> TextIO:

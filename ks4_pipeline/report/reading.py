@@ -45,7 +45,7 @@ from ks4_pipeline.warehouse.comparison import CLASSES
 from ks4_pipeline.warehouse.counts import periods_of
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.history import stored_columns
-from ks4_pipeline.warehouse.reading import NotLoadedError, checks_of
+from ks4_pipeline.warehouse.reading import NotLoadedError, checks_in
 from ks4_pipeline.warehouse.revisions import TABLE, names_of
 from ks4_pipeline.warehouse.schema import (
     CHANGES,
@@ -86,7 +86,7 @@ def read(warehouse: WarehouseFile, data_set: str, version: VersionNumber) -> Rep
         announced, announced_count = found.announced()
         lines, reason = found.headline()
         gaps, caveats, periods = found.gaps(), found.caveats(), found.periods()
-    checks = tuple(checks_of(warehouse, data_set, version).values())
+        checks = tuple(checks_in(connection, data_set, version).values())
     return Report(about, periods, changed, announced, announced_count, gaps, lines, reason, checks, caveats)
 
 

@@ -185,6 +185,7 @@ class Sandbox:
         config = uvicorn.Config(
             application,
             http=Wire,
+            loop="asyncio",  # importing uvloop takes 0.07 s, and a stream is no faster to speak of
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -248,7 +249,8 @@ def serve(
 
 def _bound(port: int) -> socket.socket:
     """A listening socket: clients may connect from now on, whoever accepts later."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Named TCP, so that asyncio lets each part of an answer go at once: else the body waits 40 ms behind its head.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))

@@ -7,7 +7,6 @@ deprecated ones skipped (contract §3.3), chosen among the versions that are loa
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 import duckdb
 
@@ -32,7 +31,12 @@ def choose(records: Iterable[VersionRecord], loaded: Collection[VersionNumber]) 
 
 
 def update_views(
-    connection: duckdb.DuckDBPyConnection, schema: str, channels: Mapping[str, VersionNumber], *, anew: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    channels: Mapping[str, VersionNumber],
+    described: Comments,
+    *,
+    anew: bool = False,
 ) -> None:
     """Bring a schema's channel views up to date; a view that shows the same table as before stays as it is.
 
@@ -40,6 +44,7 @@ def update_views(
         connection: to the build; its catalogue still says what each channel showed.
         schema: the data set's name.
         channels: what each is to show; any other is dropped.
+        described: the comments on the schema's columns.
         anew: make all of them again, since the tables' comments have changed.
     """
     before = _shown(connection, schema)
@@ -48,11 +53,11 @@ def update_views(
     moved = {channel: version for channel, version in channels.items() if anew or before.get(channel) != version}
     if not moved:
         return
-    described = Comments.of(connection, schema, {version.table for version in moved.values()})
+    columns = described.of(*{version.table for version in moved.values()})
     tables = dict(
         connection.execute(
             "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ? AND list_contains(?, table_name)",
-            [schema, list(described.columns)],
+            [schema, list(columns)],
         ).fetchall()
     )
     for channel, version in moved.items():
@@ -62,31 +67,50 @@ def update_views(
         statements = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
         statements += [
             f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}"
-            for name, text in described.columns[version.table].items()
+            for name, text in columns[version.table].items()
         ]
         connection.execute(";\n".join(statements))
 
 
-@dataclass(frozen=True)
 class Comments:
-    """The comments on the columns of some versions' tables, in order."""
+    """The comments on the columns of versions' tables, in order, each version's asked for once.
 
-    columns: Mapping[str, Mapping[str, str]]
+    They are worked out from the catalogue: asked for comments, DuckDB walks through every column there is.
 
-    @classmethod
-    def of(cls, connection: duckdb.DuckDBPyConnection, schema: str, names: Collection[str]) -> Comments:
-        """Work them out from the catalogue: asked for comments, DuckDB walks through every column there is."""
-        rows = connection.execute(
+    Args:
+        connection: to the build; its catalogue describes every version that will be asked for.
+        schema: the data set's name.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._known: dict[str, dict[str, str]] = {}
+
+    def of(self, *tables: str) -> Mapping[str, Mapping[str, str]]:
+        """By table, the comments on its columns."""
+        unknown = set(tables) - self._known.keys()
+        if unknown:
+            self._work_out(unknown)
+        return {table: self._known[table] for table in tables}
+
+    def of_newest(self, columns: Collection[UnifiedColumn]) -> dict[str, str]:
+        """What the newest version that has each of these columns says of it, by the name across versions."""
+        found = self.of(*{column.newest.table for column in columns})
+        return {column.name: found[column.newest.table][column.names[column.newest]] for column in columns}
+
+    def _work_out(self, tables: Collection[str]) -> None:
+        rows = self._connection.execute(
             f"""
-            SELECT "table", column_name, role, id, label, unit, decimal_places, hint,
-                (SELECT count(*) FROM {FILTER_OPTIONS.qualified} AS options WHERE options.data_set = $schema
-                    AND options.version = columns.version AND options.column_name = columns.column_name)
-            FROM {COLUMNS.qualified} AS columns JOIN {VERSIONS.qualified} USING (data_set, version)
-            WHERE data_set = $schema AND "table" IN $names ORDER BY "table", position
+            SELECT "table", column_name, role, id, label, unit, decimal_places, hint, coalesce(options, 0)
+            FROM {COLUMNS.qualified} JOIN {VERSIONS.qualified} USING (data_set, version) LEFT JOIN (
+                SELECT version, column_name, count(*) AS options FROM {FILTER_OPTIONS.qualified}
+                WHERE data_set = $schema GROUP BY ALL) USING (version, column_name)
+            WHERE data_set = $schema AND "table" IN $tables ORDER BY "table", position
             """,
-            {"schema": schema, "names": list(names)},
+            {"schema": self._schema, "tables": list(tables)},
         ).fetchall()
-        columns: dict[str, dict[str, str]] = {name: {} for name in names}
+        self._known |= {table: {} for table in tables}
         for table, name, role, column_id, label, unit, places, hint, options in rows:
             described: Filter | Indicator | None = None
             if role == Role.FILTER:
@@ -95,16 +119,7 @@ class Comments:
                 )
             elif column_id is not None:
                 described = Indicator(id=column_id, column=name, label=label, unit=unit, decimal_places=places)
-            columns[table][name] = column_comment(Column(name, Role(role), described))
-        return cls(columns)
-
-    @classmethod
-    def of_newest(
-        cls, connection: duckdb.DuckDBPyConnection, schema: str, columns: Collection[UnifiedColumn]
-    ) -> dict[str, str]:
-        """What the newest version that has each of these columns says of it, by the name across versions."""
-        found = cls.of(connection, schema, {column.newest.table for column in columns}).columns
-        return {column.name: found[column.newest.table][column.names[column.newest]] for column in columns}
+            self._known[table][name] = column_comment(Column(name, Role(role), described))
 
 
 def _shown(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, VersionNumber]:

@@ -12,7 +12,7 @@ which takes a quarter of the room that texts take: two versions of ten million r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -107,6 +107,7 @@ class _Pair:
         self._newer_names: dict[str, str] = {}
         self._newer_places: dict[str, str] = {}
         self._imputed: dict[str, str | None] = {}
+        self._texts_of_keys: dict[str, set[str]] = {}
         self._indicators = [c for c in columns if c.role is Role.INDICATOR and self._in_both(c)]
         names = [name for c in columns for name in (c.name, c.flag)]
         self._here, self._pair, self._found = (free_name(f"ks4_{word}", names) for word in ("here", "pair", "cell"))
@@ -122,9 +123,9 @@ class _Pair:
         self._make_side("ks4_new_file", self._new)
         self._rename_old()
         self._run("CREATE OR REPLACE TEMP VIEW ks4_new AS FROM ks4_new_file")
-        self._see_periods_and_levels()
         self._match_options()
         self._match_places()
+        self._see_values()
         self._code()
         unique = self._is_unique()
         others = [c for c in self._columns if c.role is Role.OTHER and self._in_both(c) and c.name != FILE_VERSION]
@@ -191,18 +192,38 @@ class _Pair:
                 action = Action.ADDED if has else Action.REMOVED
                 self._structure.append(Item(Kind.LOCATION_GROUP, action, "", level.label))
 
-    def _see_periods_and_levels(self) -> None:
-        has = {c.name for c in self._columns if self._in_both(c)}
+    def _see_values(self) -> None:
+        """Periods, levels and options that only one side has; what else keys hold is kept for :meth:`_code`."""
+        both = [column for column in self._columns if self._in_both(column)]
+        has = {column.name for column in both}
+        seen = [
+            (Kind.FILTER_OPTION, column.names[self._new], identifier(column.name))
+            for column in both
+            if column in self._keys and column.role is Role.FILTER
+        ]
         if {"time_period", "time_identifier"} <= has:
-            text = "coalesce(time_identifier, '') || ' ' || coalesce(time_period, '')"
-            self._see_values(Kind.TIME_PERIOD, text)
+            seen.append((Kind.TIME_PERIOD, "", "coalesce(time_identifier, '') || ' ' || coalesce(time_period, '')"))
         if "geographic_level" in has:
-            self._see_values(Kind.GEOGRAPHIC_LEVEL, "geographic_level")
+            seen.append((Kind.GEOGRAPHIC_LEVEL, "", identifier("geographic_level")))
+        keys = [identifier(column.name) for column in self._keys]
+        wanted = dict.fromkeys([*keys, *(expression for *_, expression in seen)])
+        old, new = (self._texts(side, wanted) for side in ("ks4_old", "ks4_new"))
+        self._texts_of_keys = {name: old[name] | new[name] for name in keys}
+        for kind, within, expression in seen:
+            for action, here, there in ((Action.REMOVED, old, new), (Action.ADDED, new, old)):
+                self._structure += [Item(kind, action, within, text) for text in here[expression] - there[expression]]
 
-    def _see_values(self, kind: Kind, expression: str) -> None:
-        for action, here, there in ((Action.REMOVED, "ks4_old", "ks4_new"), (Action.ADDED, "ks4_new", "ks4_old")):
-            rows = self._run(f"SELECT {expression} FROM {here} EXCEPT SELECT {expression} FROM {there}").fetchall()
-            self._structure += [Item(kind, action, "", value) for (value,) in rows if value is not None]
+    def _texts(self, side: str, expressions: Collection[str]) -> dict[str, set[str]]:
+        """What a side has of each of these, NULL left out: in one pass, for a fraction of what EXCEPT takes."""
+        found: dict[str, set[str]] = {expression: set() for expression in expressions}
+        if found:
+            names = [f"text_{index}" for index in range(len(found))]
+            parts = ", ".join(f"{expression} AS {name}" for expression, name in zip(found, names, strict=True))
+            sets = ", ".join(f"({name})" for name in names)
+            query = f"SELECT * FROM (SELECT {parts} FROM {side}) GROUP BY GROUPING SETS ({sets})"
+            for texts, column in zip(found.values(), zip(*self._run(query).fetchall(), strict=True), strict=False):
+                texts.update(text for text in column if text is not None)
+        return found
 
     # --- the two sides under common names ---------------------------------------------------------------------------
 
@@ -248,39 +269,25 @@ class _Pair:
 
     def _match_options(self) -> None:
         """Relabelled options, by id: old rows get the new label."""
+        relabelled: dict[tuple[str, str], dict[str, str]] = {}
+        for was, now, before, after in self._run(
+            f"SELECT o.column_name, n.column_name, o.label, n.label FROM {FILTER_OPTIONS.qualified} o "
+            f"JOIN {FILTER_OPTIONS.qualified} n USING (data_set, filter_id, option_id) "
+            "WHERE data_set = ? AND o.label <> n.label AND o.version = ? AND n.version = ?",
+            [self._schema, str(self._old), str(self._new)],
+        ).fetchall():
+            relabelled.setdefault((was, now), {})[before] = after
         for column in self._keys:
             if column.role is not Role.FILTER or not self._in_both(column):
                 continue
-            name = identifier(column.name)
-            renamed = dict(
-                self._run(
-                    f"SELECT o.label, n.label FROM {FILTER_OPTIONS.qualified} o JOIN {FILTER_OPTIONS.qualified} n "
-                    "USING (data_set, filter_id, option_id) WHERE data_set = $data_set AND o.label <> n.label "
-                    "AND o.version = $old AND n.version = $new AND o.column_name = $was AND n.column_name = $is",
-                    {
-                        "data_set": self._schema,
-                        "old": str(self._old),
-                        "new": str(self._new),
-                        "was": column.names[self._old],
-                        "is": column.names[self._new],
-                    },
-                ).fetchall()
-            )
+            name, now = identifier(column.name), column.names[self._new]
+            renamed = relabelled.get((column.names[self._old], now), {})
             if renamed:
-                cases = " ".join(f"WHEN {literal(was)} THEN {literal(now)}" for was, now in renamed.items())
+                cases = " ".join(f"WHEN {literal(old)} THEN {literal(new)}" for old, new in renamed.items())
                 self._newer_names[column.name] = f"CASE ks4_file.{name} {cases} ELSE ks4_file.{name} END"
-                self._rename_old()
-            self._structure += [
-                Item(Kind.FILTER_OPTION, Action.CHANGED, column.names[self._new], now, was)
-                for was, now in renamed.items()
-            ]
-            for action, here, there in ((Action.REMOVED, "ks4_old", "ks4_new"), (Action.ADDED, "ks4_new", "ks4_old")):
-                rows = self._run(f"SELECT {name} FROM {here} EXCEPT SELECT {name} FROM {there}").fetchall()
-                self._structure += [
-                    Item(Kind.FILTER_OPTION, action, column.names[self._new], value)
-                    for (value,) in rows
-                    if value is not None
-                ]
+            self._structure += [Item(Kind.FILTER_OPTION, Action.CHANGED, now, new, old) for old, new in renamed.items()]
+        if self._newer_names:
+            self._rename_old()
 
     def _match_places(self) -> None:
         """Recoded and renamed places: old rows get the new codes and name, and each is reported once."""
@@ -353,8 +360,12 @@ class _Pair:
         codes = {}
         for index, column in enumerate(self._keys):
             name, kind = identifier(column.name), f"ks4_key_{index}"
-            texts = f"SELECT {name} AS text FROM ks4_old UNION SELECT {name} FROM ks4_new"
-            self._run(f"CREATE OR REPLACE TEMP TYPE {kind} AS ENUM (SELECT text FROM ({texts}) WHERE text IS NOT NULL)")
+            create, texts = f"CREATE OR REPLACE TEMP TYPE {kind} AS ENUM", self._texts_of_keys.get(name)
+            if texts is not None:
+                self._run(f"{create} (SELECT unnest(CAST(? AS VARCHAR[])))", [sorted(texts)])
+            else:  # a column that nobody described may hold a text of its own in every row
+                both = f"SELECT {name} AS text FROM ks4_old UNION SELECT {name} FROM ks4_new"
+                self._run(f"{create} (SELECT text FROM ({both}) WHERE text IS NOT NULL)")
             codes[name] = kind
         self._run(f"CREATE OR REPLACE TEMP TYPE ks4_marker AS ENUM ({', '.join(map(literal, MARKERS))})")
         self._run(f"CREATE OR REPLACE TEMP TYPE ks4_class AS ENUM ({', '.join(map(literal, CLASSES))})")

@@ -148,15 +148,16 @@ def _add(
     if title_before is not None and is_retitled:
         tables.retitle(connection, data_set.name, title_before, listing.summary.title)
     chosen = channels.choose(listing.versions, _with_tables(connection, data_set))
-    channels.update_views(connection, data_set.name, chosen, anew=is_retitled)
+    described = channels.Comments(connection, data_set.name)
+    channels.update_views(connection, data_set.name, chosen, described, anew=is_retitled)
     catalogue.mark_channels(connection, data_set, chosen)
     columns = history.stored_columns(connection, data_set.name)
-    history.create(connection, data_set.name, columns)
+    history.create(connection, data_set.name, columns, described)
     follows = catalogue.predecessors(connection, data_set.name)
     overtaken = {version for version in columns_before if followed_before.get(version) != follows.get(version)}
     replaced = landed_now.keys() | overtaken
     made = revisions.update(
-        connection, data_set.name, columns, columns_before, replaced=replaced, compared_at=loaded_at
+        connection, data_set.name, columns, columns_before, described, replaced=replaced, compared_at=loaded_at
     )
     for found in made:
         _audit(connection, data_set.name, found, is_announced=follows.get(found.new) == found.old)
@@ -164,8 +165,8 @@ def _add(
     notes.replace(connection, data_set.name, columns, addition.notes, compared=compared)
     if "latest" in chosen:
         not_comparable = notes.not_comparable(connection, data_set.name, columns, chosen["latest"])
-        long.create_view(connection, data_set.name, chosen["latest"], not_comparable)
-        notes.create_view(connection, data_set.name, columns, chosen["latest"])
+        long.create_view(connection, data_set.name, chosen["latest"], not_comparable, described)
+        notes.create_view(connection, data_set.name, columns, chosen["latest"], described)
     else:
         long.drop_view(connection, data_set.name)
         notes.drop_view(connection, data_set.name)

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from ks4_pipeline import disk, durable, memory
 from ks4_pipeline.errors import Ks4Error
+from ks4_pipeline.warehouse.sql import literal
 
 # Readable by DuckDB 1.4 and later, so that users' R, DBeaver and command-line installations need not be the newest.
 STORAGE_VERSION = "v1.4.0"
@@ -130,6 +131,7 @@ class WarehouseFile:
                     yield connection
                     connection.execute(f"CHECKPOINT {_ATTACHED}")
                     connection.execute(f"USE memory; DETACH {_ATTACHED}")
+                    _refuse_broken(connection, build)
                 finally:
                     connection.close()
                 self._put_in_place(build)
@@ -210,10 +212,6 @@ class WarehouseFile:
             return "another process"
 
     def _put_in_place(self, build: Path) -> None:
-        with suppress(FileNotFoundError):
-            build.with_name(f"{build.name}.wal").unlink()
-        with duckdb.connect(build, read_only=True) as finished:  # a file that does not open must not be published
-            finished.execute("SELECT count(*) FROM duckdb_tables()")
         # Opened read-write by a user, the published file would get a .wal beside it that breaks every later open.
         build.chmod(_READ_ONLY)
         durable.flush(build)
@@ -258,6 +256,7 @@ def _open_for_edition(build: Path) -> duckdb.DuckDBPyConnection:
             "memory_limit": granted,
             "block_allocator_memory": granted,
             "enable_external_file_cache": "false",
+            "fsync_mode": "NONE",  # a build is flushed once, when it is finished
             # What memory does not hold goes where the edition stands, and not to wherever we were called from.
             "temp_directory": str(build.with_suffix(".tmp")),
         }
@@ -265,6 +264,14 @@ def _open_for_edition(build: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    name = str(path).replace("'", "''")
-    connection.execute(f"ATTACH '{name}' AS {_ATTACHED} (STORAGE_VERSION '{STORAGE_VERSION}'); USE {_ATTACHED}")
+    """Write to a build. Without a log of what is written: nobody goes on with a build that was broken off."""
+    options = f"STORAGE_VERSION '{STORAGE_VERSION}', RECOVERY_MODE no_wal_writes"
+    connection.execute(f"ATTACH {literal(str(path))} AS {_ATTACHED} ({options}); USE {_ATTACHED}")
     connection.execute("SET TimeZone = 'UTC'")  # times in views' texts must not depend on the machine
+
+
+def _refuse_broken(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Read a finished build from the disk as its readers will: a file that does not open must not be published."""
+    connection.execute(f"ATTACH {literal(str(path))} AS {_ATTACHED} (READ_ONLY)")
+    connection.execute(f"SELECT count(*) FROM duckdb_tables() WHERE database_name = '{_ATTACHED}'")
+    connection.execute(f"DETACH {_ATTACHED}")

@@ -43,7 +43,10 @@ def stored_columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[V
 
 
 def create(
-    connection: duckdb.DuckDBPyConnection, schema: str, columns: Mapping[VersionNumber, Sequence[StoredColumn]]
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    columns: Mapping[VersionNumber, Sequence[StoredColumn]],
+    described: Comments,
 ) -> None:
     """Make the schema's ``history`` view and ``as_of`` macro over all loaded versions."""
     unified = unify(columns, reserved=OWN)
@@ -57,7 +60,7 @@ def create(
     comments = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
     for name, text in OWN.items():
         comments.append(f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}")
-    newest = Comments.of_newest(connection, schema, unified)
+    newest = described.of_newest(unified)
     for column in unified:
         comments += _column_comments(view, column, newest[column.name])
     connection.execute(";\n".join(comments))

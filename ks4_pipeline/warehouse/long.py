@@ -30,7 +30,11 @@ _COMMENTS = {
 
 
 def create_view(
-    connection: duckdb.DuckDBPyConnection, schema: str, version: VersionNumber, not_comparable: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    version: VersionNumber,
+    not_comparable: Mapping[str, str],
+    described: Comments,
 ) -> None:
     """Make the schema's ``latest_long`` over the table of a version.
 
@@ -39,6 +43,7 @@ def create_view(
         schema: the data set's name.
         version: whose table.
         not_comparable: by indicator, SQL that is true where its figure must not be compared.
+        described: the comments on the schema's columns.
     """
     columns = connection.execute(
         f"SELECT column_name, role, data_type, label, unit FROM {COLUMNS.qualified} "
@@ -70,7 +75,7 @@ def create_view(
     )
     comment = f"The newest published version, now {version}: one row per cell of an indicator."
     statements = [f"COMMENT ON VIEW {view} IS {literal(comment)}"]
-    of_table = Comments.of(connection, schema, {version.table}).columns[version.table]
+    of_table = described.of(version.table)[version.table]
     comments = {key: of_table[key] for key in keys} | {names[name]: _COMMENTS[name] for name in own}
     statements += [f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}" for name, text in comments.items()]
     connection.execute(";\n".join(statements))

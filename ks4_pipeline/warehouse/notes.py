@@ -56,7 +56,13 @@ def replace(
     _note_restated(connection, schema)
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, schema: str, columns: Versions, version: VersionNumber) -> None:
+def create_view(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    columns: Versions,
+    version: VersionNumber,
+    described: Comments,
+) -> None:
     """Make the schema's ``observation_notes`` over the table of a version: a row per figure and note on it."""
     own = columns[version]
     keys = [column.name for column in own if column.role is not Role.INDICATOR]
@@ -91,7 +97,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, schema: str, columns: Ver
         """
     )
     about = f"What to know of the figures of {version}: one row per figure and note on it. The notes: catalogue.notes."
-    of_table = Comments.of(connection, schema, {version.table}).columns[version.table]
+    of_table = described.of(version.table)[version.table]
     comments = {key: of_table[key] for key in keys} | {names["indicator"]: _INDICATOR}
     comments |= {names[name]: NOTES.columns[name][1] for name in _SHOWN}
     statements = [f"COMMENT ON VIEW {view} IS {literal(about)}"]

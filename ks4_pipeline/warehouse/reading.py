@@ -66,9 +66,15 @@ def data_set_ids(warehouse: WarehouseFile) -> Mapping[str, str]:
     return warehouse.known(_holdings).ids
 
 
+def judged_on(warehouse: WarehouseFile, name: str) -> Mapping[VersionNumber, str]:
+    """What the rules' results of each loaded version are based on, where they say it."""
+    return warehouse.known(_holdings).bases.get(name, {})
+
+
 class _Holdings(NamedTuple):
     versions: Mapping[str, Mapping[VersionNumber, InForce]]
     ids: Mapping[str, str]
+    bases: Mapping[str, Mapping[VersionNumber, str]]
 
 
 def _holdings(warehouse: WarehouseFile) -> _Holdings:
@@ -78,13 +84,21 @@ def _holdings(warehouse: WarehouseFile) -> _Holdings:
             "SELECT data_set, version, csv_sha256, status, withdrawn, notes, release, published, rows, channels "
             f'FROM {VERSIONS.qualified} WHERE "table" IS NOT NULL ORDER BY data_set, major, minor, patch'
         ).fetchall()
+        # An edition of an older program has no column basis: the pattern then matches the others alone.
+        judged = connection.execute(
+            f"SELECT DISTINCT COLUMNS('^(data_set|version|basis)$') FROM {CHECKS.qualified}"
+        ).fetchall()
     found: dict[str, dict[VersionNumber, InForce]] = {}
     for data_set, number, sha256, status, withdrawn, notes, release, published, count, shown in rows:
         version = VersionNumber.parse(number)
         found.setdefault(data_set, {})[version] = InForce(
             version, sha256, status, withdrawn, notes, release, published, count, tuple(filter(None, shown.split(",")))
         )
-    return _Holdings(found, ids)
+    bases: dict[str, dict[VersionNumber, str]] = {}
+    for data_set, number, *basis in judged:
+        if basis and basis[0]:
+            bases.setdefault(data_set, {})[VersionNumber.parse(number)] = basis[0]
+    return _Holdings(found, ids, bases)
 
 
 def storage_version(warehouse: WarehouseFile) -> str:
@@ -153,31 +167,18 @@ def change_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> Ch
 def checks_of(warehouse: WarehouseFile, name: str, version: VersionNumber) -> dict[str, CheckResult]:
     """The check results of a version, by name."""
     with warehouse.read() as connection:
-        found = connection.execute(
-            f"SELECT * FROM {CHECKS.qualified} WHERE data_set = ? AND version = ? ORDER BY check_name",
-            [name, str(version)],
-        )
-        columns = [column for column, *_ in found.description or []]
-        rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+        return checks_in(connection, name, version)
+
+
+def checks_in(connection: duckdb.DuckDBPyConnection, name: str, version: VersionNumber) -> dict[str, CheckResult]:
+    """The same, asked on a connection that is open already."""
+    found = connection.execute(
+        f"SELECT * FROM {CHECKS.qualified} WHERE data_set = ? AND version = ? ORDER BY check_name",
+        [name, str(version)],
+    )
+    columns = [column for column, *_ in found.description or []]
+    rows = (dict(zip(columns, row, strict=True)) for row in found.fetchall())
     return {row["check_name"]: _check(row) for row in rows}
-
-
-def judged_on(warehouse: WarehouseFile, name: str) -> Mapping[VersionNumber, str]:
-    """What the rules' results of each loaded version are based on, where they say it."""
-    return warehouse.known(_bases).get(name, {})
-
-
-def _bases(warehouse: WarehouseFile) -> Mapping[str, Mapping[VersionNumber, str]]:
-    with _catalogue(warehouse) as connection:
-        # An edition of an older program has no column basis: the pattern then matches the others alone.
-        rows = connection.execute(
-            f"SELECT DISTINCT COLUMNS('^(data_set|version|basis)$') FROM {CHECKS.qualified}"
-        ).fetchall()
-    found: dict[str, dict[VersionNumber, str]] = {}
-    for data_set, number, *basis in rows:
-        if basis and basis[0]:
-            found.setdefault(data_set, {})[VersionNumber.parse(number)] = basis[0]
-    return found
 
 
 def _check(row: Mapping[str, Any]) -> CheckResult:

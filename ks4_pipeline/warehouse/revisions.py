@@ -56,6 +56,7 @@ def update(
     schema: str,
     columns: Mapping[VersionNumber, Sequence[StoredColumn]],
     columns_before: Mapping[VersionNumber, Sequence[StoredColumn]],
+    described: Comments,
     *,
     replaced: Collection[VersionNumber],
     compared_at: datetime,
@@ -67,6 +68,7 @@ def update(
         schema: the data set's name.
         columns: the columns of all loaded versions.
         columns_before: those of the edition before.
+        described: the comments on the schema's columns.
         replaced: the versions to compare anew: those whose tables were made for this edition, and those that now follow
             another version in the publisher's list, so that their change log is about another pair.
         compared_at: the time to write beside new comparisons.
@@ -81,7 +83,7 @@ def update(
         done = set()
         connection.execute(f"DROP TABLE IF EXISTS {qualified(schema, TABLE)}")
     valid = {pair for pair in done if pair in wanted and not set(pair) & set(replaced)}
-    _shape_table(connection, schema, unified)
+    _shape_table(connection, schema, unified, described)
     _forget(connection, schema, keep=valid)
     made = []
     for old, new in wanted:
@@ -133,13 +135,15 @@ def _columns_moved(
     )
 
 
-def _shape_table(connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn]) -> None:
+def _shape_table(
+    connection: duckdb.DuckDBPyConnection, schema: str, unified: Sequence[UnifiedColumn], described: Comments
+) -> None:
     """Make the table, or give it the columns it lacks, and take those that no loaded version has; rows are kept.
 
     Its columns are described by the newest version.
     """
     of_rows = [c for c in unified if set(c.roles.values()) != {Role.INDICATOR} and c.name != FILE_VERSION]
-    keys = {name: ("VARCHAR", text) for name, text in Comments.of_newest(connection, schema, of_rows).items()}
+    keys = {name: ("VARCHAR", text) for name, text in described.of_newest(of_rows).items()}
     has_text = any(Role.INDICATOR in column.roles.values() and not column.is_numeric for column in unified)
     wanted = _OWN | keys | _CELLS | (_TEXTS if has_text else {})
     table = qualified(schema, TABLE)

@@ -485,7 +485,7 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
 @pytest.mark.usefixtures("loaded")
 def test_quick_commands_import_neither_dagster_nor_polars(arguments: tuple[str, ...]) -> None:
     program = (
-        f"import sys; sys.argv = ['ks4', *{arguments!r}]\nfrom ks4_pipeline.cli import main\ntry:\n main()\n"
+        f"import sys; sys.argv = ['ks4', *{arguments!r}]\nfrom ks4_pipeline.cli import app\ntry:\n app()\n"
         "except SystemExit as end:\n assert not end.code, end.code\n"
         "loaded = {'dagster', 'polars', 'uvicorn', 'starlette'} & set(sys.modules)\nassert not loaded, loaded"
     )

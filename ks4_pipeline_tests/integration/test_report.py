@@ -479,9 +479,10 @@ def test_the_command_line_loads_with_reports_and_without_them(tmp_path: Path, mo
 
         def ks4(*arguments: str) -> subprocess.CompletedProcess[str]:
             program = (
-                "import sys; from ks4_pipeline.cli import main; seen = set()\n"
-                "sys.addaudithook(lambda event, _: seen.add(event))\ntry: main()\n"
-                "finally: print('beside' if 'subprocess.Popen' in seen else 'alone', file=sys.stderr)"
+                "import atexit, sys; from ks4_pipeline.cli import main; seen = set()\n"
+                "sys.addaudithook(lambda event, _: seen.add(event))\n"
+                "say = lambda: print('beside' if 'subprocess.Popen' in seen else 'alone', file=sys.stderr)\n"
+                "atexit.register(say); main()"
             )
             return subprocess.run(
                 [sys.executable, "-c", program, *arguments],

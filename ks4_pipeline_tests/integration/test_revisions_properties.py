@@ -27,6 +27,7 @@ from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse import history, long, revisions, schema
+from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.comparison import Comparison, compare
 
 OLD, NEW = VersionNumber(1, 0), VersionNumber(1, 0, 1)
@@ -233,12 +234,13 @@ def test_revisions_applied_to_the_old_version_give_the_new_one(
             store(connection, number, made)
         columns = history.stored_columns(connection, "d")
         assert columns == {OLD: list(old.columns), NEW: list(new.columns)}
-        (found,) = revisions.update(connection, "d", columns, {}, replaced=[OLD, NEW], compared_at=NOW)
+        described = Comments(connection, "d")
+        (found,) = revisions.update(connection, "d", columns, {}, described, replaced=[OLD, NEW], compared_at=NOW)
         unified = revisions.names_of(columns)
         check_revisions(connection, found, old, new, unified)
-        history.create(connection, "d", columns)
+        history.create(connection, "d", columns, described)
         check_history(connection, old, new)
-        long.create_view(connection, "d", NEW, {})
+        long.create_view(connection, "d", NEW, {}, described)
         cells = connection.execute("SELECT count(*) FROM d.latest_long").fetchone()
         assert cells == (len(new.rows) * sum(column.role is Role.INDICATOR for column in new.columns),)
     finally:
@@ -326,10 +328,12 @@ def test_revisions_kept_up_to_date_are_those_made_anew(
         for number, made in steps:
             store(connection, number, made, "kept")
             before, columns = columns, history.stored_columns(connection, "kept")
-            revisions.update(connection, "kept", columns, before, replaced=[number], compared_at=NOW)
+            described = Comments(connection, "kept")
+            revisions.update(connection, "kept", columns, before, described, replaced=[number], compared_at=NOW)
         for number, made in dict(steps).items():
             store(connection, number, made, "anew")
-        revisions.update(connection, "anew", columns, {}, replaced=list(columns), compared_at=NOW)
+        described = Comments(connection, "anew")
+        revisions.update(connection, "anew", columns, {}, described, replaced=list(columns), compared_at=NOW)
         for table in ("{}.revisions", "(SELECT * EXCLUDE (data_set) FROM catalogue.comparisons WHERE data_set = '{}')"):
             found = []
             for name in ("kept", "anew"):

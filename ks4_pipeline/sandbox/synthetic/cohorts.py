@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate, pairwise
+from operator import add, sub
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DRAW_LIMIT = 1000
 
@@ -63,19 +65,19 @@ class Cohort:
 
     def __add__(self, other: Cohort) -> Cohort:
         """Both groups together; they must have no pupil in common."""
-        return self._combined(other, 1)
+        return self._combined(other, add)
 
     def __sub__(self, other: Cohort) -> Cohort:
         """This group without the pupils of another, all of whom belong to it."""
-        return self._combined(other, -1)
+        return self._combined(other, sub)
 
-    def _combined(self, other: Cohort, sign: int) -> Cohort:
+    def _combined(self, other: Cohort, how: Callable[[int, int], int]) -> Cohort:
         return Cohort(
-            tuple(mine + sign * theirs for mine, theirs in zip(self.outcomes, other.outcomes, strict=True)),
-            self.attainment8 + sign * other.attainment8,
-            self.ebacc_points + sign * other.ebacc_points,
-            self.progress8_pupils + sign * other.progress8_pupils,
-            self.progress8 + sign * other.progress8,
+            tuple(map(how, self.outcomes, other.outcomes)),
+            how(self.attainment8, other.attainment8),
+            how(self.ebacc_points, other.ebacc_points),
+            how(self.progress8_pupils, other.progress8_pupils),
+            how(self.progress8, other.progress8),
         )
 
     @property
@@ -100,6 +102,11 @@ class Cohort:
 
 
 NOBODY = Cohort((0,) * len(OUTCOMES), 0, 0, 0, 0)
+
+
+def together(cohorts: Sequence[Cohort]) -> Cohort:
+    """All of these groups, which must have no pupil in common."""
+    return reduce(add, cohorts) if cohorts else NOBODY
 
 
 class Passes(NamedTuple):

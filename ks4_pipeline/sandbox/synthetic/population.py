@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from ks4_pipeline.sandbox.synthetic.cohorts import (
     DRAW_LIMIT,
-    NOBODY,
     Cohort,
     Part,
     Passes,
     draw,
     outcomes_of,
     split,
+    together,
 )
 
 ALL_PUPILS = "All pupils"
@@ -212,7 +212,7 @@ def draw_population(years: tuple[str, ...]) -> Population:
 def slices_of(population: Population, year: str, group: str) -> Slices:
     """The headline and the breakdowns of a published group, summed over its stocks; a slice may have no pupils."""
     stocks = [population[year, stock] for stock in GROUPS[group]]
-    return {cut: sum((slices[cut] for slices in stocks if cut in slices), NOBODY) for cut in cuts_of(group)}
+    return {cut: together([slices[cut] for slices in stocks if cut in slices]) for cut in cuts_of(group)}
 
 
 def cuts_of(group: str) -> list[Cut]:

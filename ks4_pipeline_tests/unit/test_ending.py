@@ -1,0 +1,34 @@
+"""How a process ends at once: what it said and what was left to be done are not lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def ended(program: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    lines = f"import atexit, threading, time\nfrom ks4_pipeline.ending import end_at_once\n{program}"
+    return subprocess.run(
+        [sys.executable, "-c", lines], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+
+
+def test_all_is_said_and_what_was_left_to_be_done_is_done() -> None:
+    told = ended("atexit.register(print, 'put away')\nprint('said')\nend_at_once(3)\nprint('gone on')")
+    assert (told.stdout, told.stderr, told.returncode) == ("said\nput away\n", "", 3)
+
+
+def test_a_thread_that_is_still_at_work_is_waited_for() -> None:
+    work = "def work():\n time.sleep(0.3)\n print('done')\nthreading.Thread(target=work).start()"
+    told = ended(f"{work}\nend_at_once(3)\nprint('not yet')")
+    assert (told.stdout, told.returncode) == ("not yet\ndone\n", 0)
+
+
+def test_what_cannot_be_written_is_told_as_ever() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    told = ended("print('said')\nend_at_once(0)", writing)
+    os.close(writing)
+    assert told.returncode != 0
+    assert "BrokenPipeError" in told.stderr
