@@ -18,11 +18,11 @@ import codecs
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
+from functools import cached_property, partial
+from itertools import chain, repeat, takewhile
 from pathlib import Path
 from typing import Final, Literal, TypedDict, TypeVar
 
@@ -45,8 +45,10 @@ from ks4_pipeline.versions import VersionNumber
 FORMAT: Final = 2
 """Raised when observations are made differently; older files are then made anew from landing."""
 
-_AHEAD = 2
-"""Blocks made ahead by each thread: enough that none waits for another."""
+_TYPING = 2
+"""Blocks typed at once: polars leaves a tenth of two cores idle with one (measured)."""
+_AHEAD = 3
+"""Blocks made ahead of each step: enough that none waits for another."""
 _Part = TypeVar("_Part")
 _ROW = "\0row"  # a NUL cannot be in a header that was accepted, so this name is free
 
@@ -201,9 +203,13 @@ class Ahead:
         if faults or not first:
             return
         try:
-            with _one_thread("ks4-blocks") as unpacking, _one_thread("ks4-cells") as typing:
-                frames = _typed(_ahead(chain([first], blocks), unpacking), columns)
-                _write(_arriving(_ahead(frames, typing), columns), self._path)
+            with (
+                ThreadPoolExecutor(1, thread_name_prefix="ks4-blocks") as unpacking,
+                ThreadPoolExecutor(_TYPING, thread_name_prefix="ks4-cells") as typing,
+            ):
+                texts = takewhile(bool, _ahead(repeat(partial(next, blocks, b"")), unpacking))
+                frames = _ahead(_typed(chain([first], texts), columns), typing)
+                _write(_arriving(frames, columns), self._path)
         except pl.exceptions.PolarsError:
             return
         self._records, self._columns = records, columns
@@ -236,7 +242,7 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path, ahead: Ah
         faults.add(Fault(f"{read} rows were read where the file has {announced}"))
     if faults:
         raise RefusedVersionError(what, faults)
-    with _one_thread("ks4-fingerprint") as beside:
+    with ThreadPoolExecutor(1, thread_name_prefix="ks4-fingerprint") as beside:
         parquet = beside.submit(Bytes.of, typed)
         sharing, repeated = census.repeats(columns, typed)
     return columns, Facts(
@@ -291,16 +297,15 @@ def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | No
     return columns
 
 
-def _one_thread(name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix=name)
-
-
-def _ahead(parts: Iterator[_Part], one_thread: Executor) -> Iterator[_Part]:
-    """The parts; the next ones are made while one is worked on."""
-    coming = deque(one_thread.submit(next, parts, None) for _ in range(_AHEAD))
-    while (part := coming.popleft().result()) is not None:
-        coming.append(one_thread.submit(next, parts, None))
-        yield part
+def _ahead(calls: Iterable[Callable[[], _Part]], threads: Executor) -> Iterator[_Part]:
+    """What each call gives, in their order; the next ones are under way while one is worked on."""
+    coming: deque[Future[_Part]] = deque()
+    for call in calls:
+        coming.append(threads.submit(call))
+        if len(coming) > _AHEAD:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
 
 
 class _AsText(TypedDict):
@@ -335,21 +340,23 @@ def _on_disk(source: Path, columns: Columns) -> pl.LazyFrame:
     return pl.scan_csv(source, schema=_text_schema(columns), **_AS_TEXT).select(_cells(columns, _number))
 
 
-def _typed(blocks: Iterable[bytes], columns: Columns) -> Iterator[pl.DataFrame]:
-    """The typed cells of blocks of whole records, the header first.
-
-    A block is typed as if all its numbers were finite, as nearly always they are, and once more when they are not.
-    """
-    all_finite = [pl.col(column.name).is_finite().all() for column in columns.numeric]
+def _typed(blocks: Iterable[bytes], columns: Columns) -> Iterator[Callable[[], pl.DataFrame]]:
+    """What gives the typed cells of each block of whole records; the first block begins with the header."""
     for number, block in enumerate(blocks):
-        options: _AsText = {**_AS_TEXT, "skip_rows": 0 if number else 1}
-        if number and block.startswith(codecs.BOM_UTF8):  # polars would take it for a file's, and not for a cell's
-            block, options["skip_rows"] = b"\n" + block, 1  # noqa: PLW2901
-        text = pl.scan_csv(block, schema=_text_schema(columns), **options)
-        frame = text.select(_cells(columns, _number_or_infinite)).collect()
-        if all_finite and not all(frame.select(all_finite).row(0)):
-            frame = text.select(_cells(columns, _number)).collect()
-        yield frame
+        yield partial(_typed_block, block, columns, has_header=number == 0)
+
+
+def _typed_block(block: bytes, columns: Columns, *, has_header: bool) -> pl.DataFrame:
+    """Its cells, typed as if all numbers were finite, as nearly always they are, and once more when they are not."""
+    options: _AsText = {**_AS_TEXT, "skip_rows": int(has_header)}
+    if not has_header and block.startswith(codecs.BOM_UTF8):  # polars would take it for a file's, and not for a cell's
+        block, options["skip_rows"] = b"\n" + block, 1
+    text = pl.scan_csv(block, schema=_text_schema(columns), **options)
+    frame = text.select(_cells(columns, _number_or_infinite)).collect()
+    all_finite = [pl.col(column.name).is_finite().all() for column in columns.numeric]
+    if all_finite and not all(frame.select(all_finite).row(0)):
+        frame = text.select(_cells(columns, _number)).collect()
+    return frame
 
 
 def _arriving(typed: Iterable[pl.DataFrame], columns: Columns) -> pl.LazyFrame:

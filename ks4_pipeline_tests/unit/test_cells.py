@@ -79,7 +79,7 @@ def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows
     source.write_bytes(b"".join(lines))
     observations._write(observations._on_disk(source, columns), typed)
     blocks = (b"".join(lines[start : start + per_block]) for start in range(0, len(lines), per_block))
-    arrived = observations._arriving(observations._typed(blocks, columns), columns).collect()
+    arrived = observations._arriving((typed() for typed in observations._typed(blocks, columns)), columns).collect()
     assert arrived.equals(pl.read_parquet(typed))
     assert arrived.rows() == [
         (place or None, number := number_by_python(cell), cell if number is None else None) for place, cell in rows

@@ -149,7 +149,7 @@ def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_p
     if shape.regular:
         csv_arrival._BLOCK, arriving = block, tmp_path / "arriving"
         records = Records(batched(served.read_bytes(), 7), Gunzip("url", 1 << 20, "max_csv_bytes"))
-        frames = observations._typed(records.blocks(), columns)
+        frames = (typed() for typed in observations._typed(records.blocks(), columns))
         observations._write(observations._arriving(frames, columns), arriving)
         assert records.finish()[1] == shape
         assert pl.read_parquet(arriving).equals(pl.read_parquet(typed))
