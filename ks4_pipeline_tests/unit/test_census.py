@@ -67,6 +67,11 @@ def test_rows_and_markers_of_each_period_are_those_of_the_file(tmp_path, period,
     assert len(found) == len(made.facts.periods)
     wanted = Counter(filter(None, (canonical(cell) for row in rows for cell in row[-2:])))
     assert sum(wanted.values()) == sum(sum(markers.values()) for markers in made.markers.values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(census, "_AT_ONCE_UP_TO", -1)
+        in_turn = census.take(made.columns, made.parquet)
+    assert in_turn == census.take(made.columns, made.parquet)
+    assert in_turn.periods == made.facts.periods
 
 
 def test_periods_and_markers_stand_in_an_order_of_their_own_and_the_most_frequent_first():
@@ -78,8 +83,10 @@ def test_periods_and_markers_stand_in_an_order_of_their_own_and_the_most_frequen
     assert [list(markers.items()) for markers in found.values()] == [[("x", 4), ("c", 3), ("z", 1)], []]
 
 
-def test_texts_that_are_no_marker_are_counted_and_make_no_groups(tmp_path):
+@pytest.mark.parametrize("small", [True, False])
+def test_texts_that_are_no_marker_are_counted_and_make_no_groups(tmp_path, monkeypatch, small):
     """Figures with thousands separators, say: as many texts as rows must not be held as so many groups."""
+    monkeypatch.setattr(census, "_AT_ONCE_UP_TO", 50_000 if small else 0)
     path = tmp_path / "typed.parquet"
     texts = ["", *(f"{number},000" for number in range(1000)), "c", None]
     pl.DataFrame(
