@@ -9,6 +9,7 @@ from isal import isal_zlib
 from ks4_pipeline.ees.errors import EesTooLargeError, EesTransferError
 
 _PORTION = 1 << 20
+_MARK = b"\x1f\x8b"
 _RATIO_COUNTS_FROM = 100_000_000
 
 
@@ -28,7 +29,7 @@ class Gunzip:
         self._setting = setting
         self._ratio = ratio
         self._member = isal_zlib.decompressobj(wbits=31)
-        self._begun = False
+        self._at_start = True
         self._taken = self._given = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -42,11 +43,14 @@ class Gunzip:
         while chunk:
             if self._member.eof:
                 self._member = isal_zlib.decompressobj(wbits=31)
+                self._at_start = True
+            if self._at_start and not chunk.startswith(_MARK[: len(chunk)]):  # ISA-L waits for a whole header
+                raise self._damaged("it does not begin as gzip does")
+            self._at_start = False
             try:
                 portion = self._member.decompress(chunk, _PORTION)
             except isal_zlib.error as error:  # type: ignore[misc]  # its stub calls it an instance
-                raise EesTransferError(self._url, f"the gzip body is damaged ({error}).") from error
-            self._begun = True
+                raise self._damaged(error) from error
             chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if portion:
                 self._given += len(portion)
@@ -59,8 +63,11 @@ class Gunzip:
         Raises:
             EesTransferError: when it is not.
         """
-        if not (self._begun and self._member.eof):
+        if self._at_start or not self._member.eof:
             raise EesTransferError(self._url, "the gzip body ends before its end mark: the download was cut short.")
+
+    def _damaged(self, why: object) -> EesTransferError:
+        return EesTransferError(self._url, f"the gzip body is damaged ({why}).")
 
     def _check(self) -> None:
         if self._given > self._most:

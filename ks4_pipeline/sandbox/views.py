@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class View(BaseModel):
     """Base of all bodies."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+    # Built when first needed: many are not, in most sandboxes.
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
     def as_json(self) -> bytes:
         """The body as sent."""
