@@ -1,7 +1,8 @@
 """What is counted of a typed version, once: its markers by period and indicator, and its rows that repeat others.
 
 Told the columns and the Parquet file; whatever says later how many cells are marked takes it from here. Markers are
-counted column by column in memory that grows with the periods alone; looking for repeated rows holds a hash of each.
+counted column by column (of a small file, all at once) in memory that grows with the periods alone; looking for
+repeated rows holds a hash of each.
 """
 
 from __future__ import annotations
