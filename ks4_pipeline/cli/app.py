@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from ks4_pipeline import __version__
 from ks4_pipeline.cli.failures import reported
 from ks4_pipeline.cli.logged import show_warnings
-from ks4_pipeline.ending import end_at_once
+from ks4_pipeline.process import begin, end_at_once
 
 
 class _Commands(TyperGroup):
@@ -46,6 +46,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 
 def main() -> None:
     """Run the command line of this process, and end it."""
+    begin()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:  # what a terminal cannot show is no reason to fail; files and pipes are UTF-8 everywhere

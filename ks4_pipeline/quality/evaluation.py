@@ -39,9 +39,8 @@ def evaluate(version: Observations, previous: Observations | None, rules: Sequen
     Raises:
         EvaluationError: when it cannot be done, for want of memory or disk.
     """
-    files = [observations.parquet for observations in (version, previous) if observations]
     try:
-        with sealed(*files) as connection:
+        with sealed(*filter(None, (version, previous))) as connection:
             return tuple(_evaluate(Relations(connection, version, previous), rules, has_previous=previous is not None))
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise EvaluationError(f"{version.parquet} could not be held to the rules: {error}") from error

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
@@ -44,7 +43,7 @@ from ks4_pipeline.periods import PeriodCounts
 from ks4_pipeline.quality.measures import STATUS, measures_of
 from ks4_pipeline.quality.rules import Has
 from ks4_pipeline.versions import Bump
-from ks4_pipeline.warehouse.sql import exactly, free_name, identifier, literal, parquet
+from ks4_pipeline.warehouse.sql import exactly, free_name, identifier, literal, parquet, take_threads_for
 
 _ALWAYS = ("time_period", "time_identifier", "geographic_level")
 _SIX_DIGITS = {
@@ -263,8 +262,8 @@ class Relations:
 
 
 @contextmanager
-def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB in memory, of bounded size, that can read these files and nothing else."""
+def sealed(*versions: Observations) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory, of bounded size, that can read these versions' files and nothing else."""
     with TemporaryDirectory(prefix="ks4-rules-") as scratch:
         connection = duckdb.connect(
             config={
@@ -278,9 +277,10 @@ def sealed(*parquets: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute(f"SET temp_directory = {literal(scratch)}")
             connection.execute(f"SET max_temp_directory_size = {literal(memory.ON_DISK)}")
             # DuckDB asks for leave for the pattern first, and then for the file it finds by it.
-            allowed = [name for path in parquets for name in (str(path), exactly(path))]
+            allowed = [name for version in versions for name in (str(version.parquet), exactly(version.parquet))]
             connection.execute(f"SET allowed_paths = [{_comma(map(literal, allowed))}]")
             connection.execute("SET enable_external_access = false")
+            take_threads_for(connection, max(version.facts.rows for version in versions))
             connection.execute("SET lock_configuration = true")
             yield connection
         finally:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ks4_pipeline.ending import end_at_once
+from ks4_pipeline.process import begin, end_at_once
 from ks4_pipeline.report.attempt import Attempt, report_path, why
 from ks4_pipeline.versions import VersionNumber
 
@@ -125,6 +125,7 @@ def _make(reports: Reports, loaded: Loaded) -> list[Attempt]:
 
 def _main(warehouse: str, folder: str) -> None:
     """The process: make itself ready, then reports as they are ordered."""
+    begin()
     from ks4_pipeline.report import charts, page  # noqa: PLC0415 - not for the process that orders
     from ks4_pipeline.report.making import Reports  # noqa: PLC0415
     from ks4_pipeline.warehouse.file import WarehouseFile  # noqa: PLC0415

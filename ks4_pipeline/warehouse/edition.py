@@ -25,6 +25,7 @@ from ks4_pipeline.warehouse.comparison import Comparison
 from ks4_pipeline.warehouse.file import WarehouseFile
 from ks4_pipeline.warehouse.keeping import Kept
 from ks4_pipeline.warehouse.reading import data_set_ids
+from ks4_pipeline.warehouse.sql import take_threads_for
 
 
 class ForeignSchemaError(ConfigurationError):
@@ -119,6 +120,7 @@ def publish(
         schema.create(connection)
         for addition in additions:
             _refuse_foreign(addition.data_set, _known_id(connection, addition.data_set))
+            take_threads_for(connection, _most_rows(connection, addition))
             _add(connection, addition, newest(addition.data_set) or addition.listing, loaded_at, kept)
         counts.complete(connection)
         known = keeping.put_back(connection, kept)
@@ -184,6 +186,14 @@ def _with_tables(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> se
         f'SELECT version FROM {schema.VERSIONS.qualified} WHERE data_set = ? AND "table" IS NOT NULL', [data_set.name]
     ).fetchall()
     return {VersionNumber.parse(number) for (number,) in rows}
+
+
+def _most_rows(connection: duckdb.DuckDBPyConnection, addition: Addition) -> int:
+    """Of all versions of a data set, those to be loaded among them, the rows of the largest."""
+    (loaded,) = connection.execute(
+        f"SELECT coalesce(max(rows), 0) FROM {schema.VERSIONS.qualified} WHERE data_set = ?", [addition.data_set.name]
+    ).fetchone() or (0,)
+    return max(int(loaded), 0, *(finished.observations.facts.rows for finished in addition.versions))
 
 
 def _known_id(connection: duckdb.DuckDBPyConnection, data_set: DataSet) -> str | None:

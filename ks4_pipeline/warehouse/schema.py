@@ -10,7 +10,7 @@ import duckdb
 
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.notes import KINDS
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import column_names, identifier, literal, qualified
 
 if TYPE_CHECKING:
     import polars as pl
@@ -283,10 +283,8 @@ OF_A_VERSION = (COLUMNS, FILTER_OPTIONS, LOCATIONS, TIME_PERIODS, MARKER_COUNTS,
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the catalogue's tables, or what an edition of an older program lacks of them, and fill in the markers."""
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    rows = connection.execute(
-        "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE schema_name = ? GROUP BY ALL", [SCHEMA]
-    ).fetchall()
-    present = dict(rows)
+    tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [SCHEMA]).fetchall()
+    present = {name: column_names(connection, qualified(SCHEMA, name)) for (name,) in tables}
     for table in TABLES:
         missing = {name: column for name, column in table.columns.items() if name not in present.get(table.name, [])}
         if table.name not in present:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 IN_DIGITS = 2**63
 """Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its
 published text again. What it does not hold exactly, no text gives back."""
+ROW_GROUP = 122_880
+"""Rows that DuckDB keeps, and works on, together."""
 
 
 def identifier(name: str) -> str:
@@ -65,11 +67,21 @@ def column_names(connection: duckdb.DuckDBPyConnection, source: str) -> list[str
     return [name for name, *_ in connection.execute(f"SELECT * FROM {source} LIMIT 0").description or ()]
 
 
+def take_threads_for(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
+    """Take one thread for work on tables of at most so many rows where one row group holds them, else all.
+
+    DuckDB gives a row group to one thread in any case; waking another for each statement takes a fifth of the time of a
+    small edition (measured).
+    """
+    connection.execute("SET threads = 1" if rows <= ROW_GROUP else "RESET threads")
+
+
 @contextmanager
 def in_any_order(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let DuckDB write rows in the order in which its threads come to them: half the time, a third of the memory."""
+    """Let DuckDB write rows in the order in which its threads come to them: half the time, a third of the memory.
+
+    After an error it stays so: a transaction that failed takes no more statements, and its error must be told.
+    """
     connection.execute("SET preserve_insertion_order = false")
-    try:
-        yield
-    finally:
-        connection.execute("SET preserve_insertion_order = true")
+    yield
+    connection.execute("RESET preserve_insertion_order")

@@ -63,7 +63,7 @@ def cases_of(relations: Relations) -> list[Case]:
 
 
 def compare(version: Observations) -> dict[Case, Counted]:
-    with sealed(version.parquet) as connection:
+    with sealed(version) as connection:
         relations = Relations(connection, version, None)
         cases = cases_of(relations)
         counted = counting.count(relations, cases)

@@ -1,17 +1,32 @@
-"""How a process ends at once: what it said and what was left to be done are not lost."""
+"""How a process begins, and ends at once: what it said and what was left to be done are not lost."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 
+import pytest
+
+from ks4_pipeline.process import begin
+
 
 def ended(program: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    lines = f"import atexit, threading, time\nfrom ks4_pipeline.ending import end_at_once\n{program}"
+    lines = f"import atexit, threading, time\nfrom ks4_pipeline.process import end_at_once\n{program}"
     return subprocess.run(
         [sys.executable, "-c", lines], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )
+
+
+def test_polars_keeps_memory_for_some_seconds_unless_somebody_set_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
+    monkeypatch.delenv("_RJEM_MALLOC_CONF", raising=False)
+    begin()
+    assert "dirty_decay_ms:3000" in os.environ["_RJEM_MALLOC_CONF"]
+    monkeypatch.setenv("_RJEM_MALLOC_CONF", "narenas:1")
+    begin()
+    assert os.environ["_RJEM_MALLOC_CONF"] == "narenas:1"
 
 
 def test_all_is_said_and_what_was_left_to_be_done_is_done() -> None:

@@ -1,0 +1,41 @@
+"""How a process of ours begins and ends: for work that takes seconds, where Python and polars provide for days."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import sys
+import threading
+
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+_POLARS_MEMORY = "_RJEM_MALLOC_CONF"
+_KEPT_FOR_SECONDS = 3
+
+
+def begin() -> None:
+    """Set the process up, before polars is imported.
+
+    Imports make many objects and no garbage: looked through a hundred times less often, they take a tenth less time.
+    What polars frees it keeps for some seconds before the system gets it back, and mostly needs again by then: over 10
+    million rows half as many pages are to be cleared anew. Who has set that himself keeps it.
+    """
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    os.environ.setdefault(_POLARS_MEMORY, f"dirty_decay_ms:{_KEPT_FOR_SECONDS * 1000},muzzy_decay_ms:0")
+
+
+def end_at_once(code: int) -> None:
+    """End the process, unless others are still at work in it or what it said cannot be written: then nothing is done.
+
+    Python takes every module apart before it ends, which takes 0.2 s after polars and DuckDB; the system takes the
+    memory back anyway. What was left to be done at the end is done: see :mod:`atexit`.
+    """
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        return
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code)
