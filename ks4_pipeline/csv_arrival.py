@@ -23,7 +23,7 @@ from ks4_pipeline.fingerprint import Bytes
 if TYPE_CHECKING:
     from ks4_pipeline.csv_shape import CsvShape
 
-_BLOCK = 4 << 20
+_BLOCK = 8 << 20
 _CHUNK = 1 << 18
 
 

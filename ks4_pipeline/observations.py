@@ -316,6 +316,7 @@ class _AsText(TypedDict):
     separator: str
     quote_char: str
     null_values: None
+    empty_string_is_null: bool
     ignore_errors: bool
     truncate_ragged_lines: bool
     encoding: Literal["utf8"]
@@ -328,6 +329,7 @@ _AS_TEXT: _AsText = {
     "separator": ",",
     "quote_char": '"',
     "null_values": None,
+    "empty_string_is_null": False,  # it would spare the quoted ones
     "ignore_errors": False,
     "truncate_ragged_lines": False,
     "encoding": "utf8",
@@ -388,10 +390,10 @@ def _cells(columns: Columns, number: Callable[[pl.Expr], pl.Expr]) -> list[pl.Ex
         text = pl.col(column.name)
         if column.is_numeric:
             value = number(text)
-            flag = pl.when(value.is_null()).then(text.fill_null(""))
+            flag = pl.when(value.is_null()).then(text)
             cells += [value.alias(column.name), flag.alias(column.flag)]
         else:
-            cells.append(pl.when(text != "").then(text).alias(column.name))  # polars' own setting spares the quoted
+            cells.append(pl.when(text != "").then(text).alias(column.name))
     return cells
 
 
