@@ -329,7 +329,7 @@ _AS_TEXT: _AsText = {
     "separator": ",",
     "quote_char": '"',
     "null_values": None,
-    "empty_string_is_null": False,  # it would spare the quoted ones
+    "empty_string_is_null": False,  # those in quotes would stay text
     "ignore_errors": False,
     "truncate_ragged_lines": False,
     "encoding": "utf8",
