@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rows", type=rows_of, default="100k", help="of the large data set: 100k, 1m, 10m or a number")
     parser.add_argument("--runs", type=int, default=3, help="how often each thing is run; short ones five times that")
-    parser.add_argument("--only", nargs="+", action="extend", choices=BENCHMARKS, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    names = ", ".join(BENCHMARKS)
+    parser.add_argument("--only", nargs="+", action="extend", choices=BENCHMARKS, metavar="NAME", help=f"of {names}")
     parser.add_argument(
         "--routes", nargs="+", choices=ROUTES, metavar="ROUTE", default=(), help=f"of load, of {', '.join(ROUTES)}"
     )
