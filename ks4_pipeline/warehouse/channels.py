@@ -15,7 +15,7 @@ from ks4_pipeline.ees.models import Filter, FilterOption, Indicator, VersionReco
 from ks4_pipeline.identity import UnifiedColumn
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.schema import COLUMNS, FILTER_OPTIONS, VERSIONS
-from ks4_pipeline.warehouse.sql import identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import comment_on, qualified
 from ks4_pipeline.warehouse.tables import column_comment
 
 _AN_OPTION = FilterOption(id="", label="")  # a comment says how many there are, and not which
@@ -64,12 +64,7 @@ def update_views(
         view = qualified(schema, channel)
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {qualified(schema, version.table)}")
         about = f"{_meaning(channel)}, now {version}. {tables.get(version.table, '')}"
-        statements = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
-        statements += [
-            f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}"
-            for name, text in columns[version.table].items()
-        ]
-        connection.execute(";\n".join(statements))
+        comment_on(connection, "VIEW", view, about, columns[version.table])
 
 
 class Comments:

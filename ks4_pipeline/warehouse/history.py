@@ -11,7 +11,7 @@ from ks4_pipeline.identity import StoredColumn, UnifiedColumn, unify
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.schema import COLUMNS, VERSIONS
-from ks4_pipeline.warehouse.sql import figure_text, identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import comment_on, figure_text, identifier, literal, qualified
 from ks4_pipeline.warehouse.tables import MARKERS_IN_SHORT
 
 VIEW = "history"
@@ -57,13 +57,11 @@ def create(
     ]
     connection.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(branches)}")
     about = "Every loaded version, oldest first; a renamed column stands under its newest name."
-    comments = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
-    for name, text in OWN.items():
-        comments.append(f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}")
     newest = described.of_newest(unified)
+    comments = dict(OWN)
     for column in unified:
-        comments += _column_comments(view, column, newest[column.name])
-    connection.execute(";\n".join(comments))
+        comments |= _column_comments(column, newest[column.name])
+    comment_on(connection, "VIEW", view, about, comments)
     macro = qualified(schema, MACRO)
     connection.execute(
         f"CREATE OR REPLACE MACRO {macro}(moment) AS TABLE SELECT * FROM {view} "
@@ -126,15 +124,13 @@ def select_list(column: UnifiedColumn, version: VersionNumber) -> list[str]:
     return parts
 
 
-def _column_comments(view: str, column: UnifiedColumn, newest: str) -> list[str]:
+def _column_comments(column: UnifiedColumn, newest: str) -> dict[str, str]:
     """What the newest version with the column says of it, and which versions have it under which name."""
     earlier = sorted({name for name in column.names.values() if name != column.name})
     called = f" Called {', '.join(earlier)} in other versions." if earlier else ""
     first, last = min(column.names), column.newest
     span = f"In version {first} only." if first == last else f"In versions {first} to {last}; described as in {last}."
-    about = literal(f"{newest} {span}{called}")
-    comments = [f"COMMENT ON COLUMN {view}.{identifier(column.name)} IS {about}"]
+    comments = {column.name: f"{newest} {span}{called}"}
     if column.has_flag:
-        text = literal(f"Why {column.name} has no number; NULL where it has one. {MARKERS_IN_SHORT}")
-        comments.append(f"COMMENT ON COLUMN {view}.{identifier(column.flag)} IS {text}")
+        comments[column.flag] = f"Why {column.name} has no number; NULL where it has one. {MARKERS_IN_SHORT}"
     return comments

@@ -14,7 +14,7 @@ from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.schema import COLUMNS
-from ks4_pipeline.warehouse.sql import free_name, identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import comment_on, free_name, identifier, literal, qualified
 
 VIEW = "latest_long"
 _COMMENTS = {
@@ -74,11 +74,9 @@ def create_view(
         f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(parts)} FROM ({' UNION ALL '.join(selects)}) AS cells"
     )
     comment = f"The newest published version, now {version}: one row per cell of an indicator."
-    statements = [f"COMMENT ON VIEW {view} IS {literal(comment)}"]
     of_table = described.of(version.table)[version.table]
     comments = {key: of_table[key] for key in keys} | {names[name]: _COMMENTS[name] for name in own}
-    statements += [f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}" for name, text in comments.items()]
-    connection.execute(";\n".join(statements))
+    comment_on(connection, "VIEW", view, comment, comments)
 
 
 def drop_view(connection: duckdb.DuckDBPyConnection, schema: str) -> None:

@@ -16,7 +16,7 @@ from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.revisions import TABLE as REVISIONS
 from ks4_pipeline.warehouse.revisions import names_of
 from ks4_pipeline.warehouse.schema import COMPARISONS, FILTER_OPTIONS, LOCATIONS, NOTES, TIME_PERIODS, insert
-from ks4_pipeline.warehouse.sql import column_names, free_name, identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import column_names, comment_on, free_name, identifier, literal, qualified
 
 VIEW = "observation_notes"
 _SHOWN = ("kind", "comparable", "text", "source")
@@ -100,9 +100,7 @@ def create_view(
     of_table = described.of(version.table)[version.table]
     comments = {key: of_table[key] for key in keys} | {names["indicator"]: _INDICATOR}
     comments |= {names[name]: NOTES.columns[name][1] for name in _SHOWN}
-    statements = [f"COMMENT ON VIEW {view} IS {literal(about)}"]
-    statements += [f"COMMENT ON COLUMN {view}.{identifier(name)} IS {literal(text)}" for name, text in comments.items()]
-    connection.execute(";\n".join(statements))
+    comment_on(connection, "VIEW", view, about, comments)
 
 
 def drop_view(connection: duckdb.DuckDBPyConnection, schema: str) -> None:

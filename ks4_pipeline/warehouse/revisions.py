@@ -19,7 +19,7 @@ from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.channels import Comments
 from ks4_pipeline.warehouse.comparison import CLASSES, RESULT, Comparison, compare, forget
 from ks4_pipeline.warehouse.schema import COMPARISONS, insert
-from ks4_pipeline.warehouse.sql import column_names, identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import column_names, comment_on, identifier, literal, qualified
 
 TABLE = "revisions"
 _CLASSES_EXPLAINED = (
@@ -157,11 +157,7 @@ def _shape_table(
         connection.execute(f"CREATE TABLE {table} ({definitions})")
         connection.execute(f"INSERT INTO {table} BY NAME SELECT {kept} FROM {rest}; DROP TABLE {rest}")
     about = "One row per changed cell between a version and the one before it, and per row added or removed."
-    statements = [f"COMMENT ON TABLE {table} IS {literal(about)}"]
-    statements += [
-        f"COMMENT ON COLUMN {table}.{identifier(name)} IS {literal(text)}" for name, (_, text) in wanted.items()
-    ]
-    connection.execute(";\n".join(statements))
+    comment_on(connection, "TABLE", table, about, {name: text for name, (_, text) in wanted.items()})
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, schema: str, *, keep: Collection[Pair]) -> None:

@@ -10,7 +10,7 @@ import duckdb
 
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.notes import KINDS
-from ks4_pipeline.warehouse.sql import column_names, identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import column_names, comment_on, identifier, qualified
 
 if TYPE_CHECKING:
     import polars as pl
@@ -290,17 +290,13 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
         if table.name not in present:
             columns = ", ".join(f"{identifier(name)} {kind}" for name, (kind, _) in missing.items())
             connection.execute(f"CREATE TABLE {table.qualified} ({columns})")
-            about = f"{table.comment} Key: {', '.join(table.key)}." if table.key else table.comment
-            connection.execute(f"COMMENT ON TABLE {table.qualified} IS {literal(about)}")
         else:
             for name, (kind, _) in missing.items():
                 connection.execute(f"ALTER TABLE {table.qualified} ADD COLUMN {identifier(name)} {kind}")
-        comments = [
-            f"COMMENT ON COLUMN {table.qualified}.{identifier(name)} IS {literal(text)}"
-            for name, (_, text) in missing.items()
-        ]
-        if comments:
-            connection.execute(";\n".join(comments))
+        if missing:
+            about = f"{table.comment} Key: {', '.join(table.key)}." if table.key else table.comment
+            texts = {name: text for name, (_, text) in missing.items()}
+            comment_on(connection, "TABLE", table.qualified, about, texts)
     connection.execute(f"DELETE FROM {MARKER_TABLE.qualified}")
     insert(
         connection,

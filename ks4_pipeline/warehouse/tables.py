@@ -12,7 +12,7 @@ from ks4_pipeline.ees.models import Filter, Indicator, VersionRecord
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
 from ks4_pipeline.errors import Ks4Error
 from ks4_pipeline.markers import MARKERS
-from ks4_pipeline.warehouse.sql import identifier, in_any_order, literal, parquet, qualified
+from ks4_pipeline.warehouse.sql import comment_on, identifier, in_any_order, literal, parquet, qualified
 
 if TYPE_CHECKING:  # who only reads a warehouse needs no polars, which takes a while to import
     from ks4_pipeline.observations import Observations
@@ -75,12 +75,8 @@ def replace_table(
     (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
     if rows != observations.facts.rows:
         raise TableError(f"{schema}.{record.version.table} holds {rows} rows; expected {observations.facts.rows}.")
-    comments = [f"COMMENT ON TABLE {table} IS {literal(table_comment(title, record))}"]
-    comments += [
-        f"COMMENT ON COLUMN {table}.{identifier(column.name)} IS {literal(column_comment(column))}"
-        for column in columns
-    ]
-    connection.execute(";\n".join(comments))
+    of_columns = {column.name: column_comment(column) for column in columns}
+    comment_on(connection, "TABLE", table, table_comment(title, record), of_columns)
 
 
 def retitle(connection: duckdb.DuckDBPyConnection, schema: str, before: str, title: str) -> None:
