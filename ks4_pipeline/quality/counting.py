@@ -12,12 +12,11 @@ from ks4_pipeline.quality.measures import measures_of
 from ks4_pipeline.quality.relations import Relations
 from ks4_pipeline.quality.results import Example, as_text
 from ks4_pipeline.quality.rules import EVERY_ROW, EXACT_LEVEL, ROUNDED, Case, Counted
-from ks4_pipeline.warehouse.sql import identifier, literal
+from ks4_pipeline.warehouse.sql import free_name, identifier, literal
 
 AT_ONCE_UP_TO = 20_000
 """Rows of a small file: reading it takes less time than planning another query."""
 _IS_ROUNDED = f"CASE WHEN geographic_level = {literal(EXACT_LEVEL)} THEN 0 ELSE 1 END"
-_JUDGED = f"(SELECT *, {_IS_ROUNDED} AS {ROUNDED} FROM observations)"
 
 
 def count(relations: Relations, cases: Iterable[Case]) -> dict[Case, Counted]:
@@ -46,15 +45,21 @@ def count(relations: Relations, cases: Iterable[Case]) -> dict[Case, Counted]:
 
 
 def _at_once(relations: Relations, cases: Mapping[str, Sequence[Case]]) -> dict[Case, Counted]:
-    """All in one pass over every row of a small file."""
+    """All in one pass over every row of a small file, each condition once, as a column."""
     if not cases:
         return {}
+    names = [column.name for column in relations.columns.observations]
+    places = {where: identifier(free_name(f"where {number}", names)) for number, where in enumerate(cases)}
+    conditions = ", ".join(f"({where}) AS {place}" for where, place in places.items())
     counts = [
-        f"count(*) FILTER (WHERE {condition})"
+        count
         for where, together in cases.items()
-        for condition in (where, *(case.broken for case in together))
+        for count in (
+            f"count(*) FILTER (WHERE {places[where]})",
+            *(f"count(*) FILTER (WHERE {places[where]} AND ({case.fails}))" for case in together),
+        )
     ]
-    found = iter(_numbers(relations, f"SELECT {', '.join(counts)} FROM {_JUDGED}"))
+    found = iter(_numbers(relations, f"SELECT {', '.join(counts)} FROM (SELECT *, {conditions} FROM observations)"))
     counted: dict[Case, Counted] = {}
     for together in cases.values():
         looked_at = next(found)
@@ -65,14 +70,14 @@ def _at_once(relations: Relations, cases: Mapping[str, Sequence[Case]]) -> dict[
 def _alone(relations: Relations, cases: Iterable[Case]) -> dict[Case, Counted]:
     counted = {}
     for case in cases:
-        (broken,) = _numbers(relations, f"SELECT count(*) FROM {_JUDGED} WHERE {case.fails}")
+        (broken,) = _numbers(relations, f"SELECT count(*) FROM observations WHERE {case.fails}")
         counted[case] = Counted(broken, relations.version.facts.rows)
     return counted
 
 
 def _together(relations: Relations, where: str, cases: Sequence[Case]) -> dict[Case, Counted]:
     counts = ", ".join(["count(*)", *(f"count(*) FILTER (WHERE {case.fails})" for case in cases)])
-    looked_at, *found = _numbers(relations, f"SELECT {counts} FROM {_JUDGED} WHERE {where}")
+    looked_at, *found = _numbers(relations, f"SELECT {counts} FROM observations WHERE {where}")
     return {case: Counted(broken, looked_at) for case, broken in zip(cases, found, strict=True)}
 
 
@@ -80,8 +85,9 @@ def first(relations: Relations, case: Case, limit: int) -> list[Example]:
     """The first rows in which a case is broken, in the order of the file."""
     keys = relations.keys
     shown = [part for name in case.shows for part in (identifier(name), identifier(f"{name}_flag"))]
+    broken = case.broken.replace(ROUNDED, f"({_IS_ROUNDED})")  # no column, since the file may have one of that name
     rows = relations.connection.execute(
-        f"SELECT {', '.join([*map(identifier, keys), *shown])} FROM {_JUDGED} WHERE {case.broken} LIMIT {limit}"
+        f"SELECT {', '.join([*map(identifier, keys), *shown])} FROM observations WHERE {broken} LIMIT {limit}"
     ).fetchall()
     examples = []
     for row in rows:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ks4_pipeline.quality.results import CheckResult, Family, Severity
 
 ROUNDED = '"is rounded"'
-"""Of a row, for cases: 1 where its counts are taken as rounded to the nearest 10, 0 where they are exact."""
+"""Of a row, in cases ``of_figures``: 1 where its counts are taken as rounded to the nearest 10, 0 where exact."""
 EXACT_LEVEL = "Local authority"
 """The geographic level whose counts are exact."""
 EVERY_ROW = "true"

@@ -124,3 +124,18 @@ def test_a_filter_that_bears_the_name_of_a_measure_is_not_taken_for_it(tmp_path:
     results = judged(observed(tmp_path, "1.0", rows, meta))
     assert "progress8_pupils_among_pupils" not in results
     assert results["english_maths_ordered"].passed
+
+
+def test_columns_that_bear_our_own_names_for_what_is_judged_change_no_result(tmp_path: Path) -> None:
+    rows = sound_rows()
+    for row in rows[::7]:
+        row["engmath_94_total"] = "1000000"  # more than there are pupils, however these are rounded
+    ours = {ROUNDED.strip('"'): "perhaps", "where 0": "here"}
+    plain = judged(observed(tmp_path / "plain", "1.0", rows))
+    named = judged(observed(tmp_path / "named", "1.0", [row | ours for row in rows]))
+    broken = [result.name for result in plain.values() if result.examples]
+    assert "english_maths_ordered" in broken
+    for name in plain.keys() - {"columns_described"}:
+        assert (named[name].passed, named[name].affected) == (plain[name].passed, plain[name].affected), name
+    for name in broken:
+        assert all(ours.items() <= example.key.items() for example in named[name].examples if example.key), name
