@@ -29,7 +29,8 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
     Args:
         source: gzipped CSV.
         target: the plain CSV, not compressed; incomplete when faults were found.
-        faults: takes what is wrong: rows of another width or too long, bytes that are not UTF-8, NUL bytes, broken quoting.
+        faults: takes what is wrong: rows of another width or too long, bytes that are not UTF-8, NUL bytes,
+            broken quoting.
 
     Returns:
         The number of data rows and the header line, both to be used only when no fault was found.
