@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,7 @@ from ks4_pipeline.periods import PERIOD, PeriodCounts
 _FLAG = "\0flag"  # a NUL cannot be in a header that was accepted, so these names are free
 _NAME = "\0name"
 _ROWS = "\0rows"
+_ROW = "\0row"
 _AT_ONCE_UP_TO = 50_000
 """Rows of a small file: looking at every cell of it takes less time than planning a query for each column."""
 _LONGEST_MARKER = max(len(symbol.encode()) for symbol in MARKERS)
@@ -116,22 +118,24 @@ def repeats(columns: Columns, typed: Path) -> tuple[int, int]:
     """Rows that share their descriptive columns with another row, and rows that repeat an earlier one entirely.
 
     Nearly every file has none: then as many hashes as rows say so. Each column is hashed by itself, which takes a third
-    of the time of a struct's hash; what is made of these hashes tells columns apart by their place. As they stand, only
-    rows are looked at whose hash is another's too.
+    of the time of a struct's hash; what is made of these hashes tells columns apart by their place. It is one flat sum:
+    of sums in sums polars plans hundreds of columns in minutes and gigabytes. As they stand, only rows are looked at
+    whose hash is another's too.
     """
     frame = pl.scan_parquet(typed, glob=False)
     keys = [column.name for column in columns.descriptive]
     if not keys:
         return 0, 0
-    hashed = pl.lit(0, pl.UInt64)
-    for name in keys:
-        hashed = hashed * pl.lit(_ODD_MULTIPLIER, pl.UInt64) + pl.col(name).hash()
+    factors = accumulate(keys[1:], lambda factor, _: factor * _ODD_MULTIPLIER % (1 << 64), initial=1)
+    hashed = pl.sum_horizontal(
+        pl.col(name).hash() * pl.lit(factor, pl.UInt64) for name, factor in zip(keys, factors, strict=True)
+    )
     hashes = frame.select(hashed).collect(engine="streaming").to_series()
     if hashes.n_unique() == len(hashes):
         return 0, 0
-    hashes = hashes.filter(hashes.is_duplicated())
-    alike = frame.filter(hashed.is_in(hashes.unique().implode()))
+    rows = hashes.is_duplicated().arg_true()
+    alike = frame.with_row_index(_ROW).filter(pl.col(_ROW).is_in(rows.implode()))
     groups = alike.group_by(keys).len(_ROWS).filter(pl.col(_ROWS) > 1).select(pl.col(_ROWS).sum())
     whole = alike.unique([column.name for column in columns.observations]).select(pl.len())
     sharing, distinct = (query.collect(engine="streaming").item() for query in (groups, whole))
-    return sharing or 0, len(hashes) - distinct
+    return sharing or 0, len(rows) - distinct

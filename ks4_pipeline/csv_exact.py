@@ -13,10 +13,11 @@ import threading
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 from ks4_pipeline.faults import Fault, Faults
 
-_LONGEST_CELL = 16 << 20
+_LONGEST_ROW = 16 << 20
 _READING = threading.Lock()
 
 
@@ -28,7 +29,8 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
     Args:
         source: gzipped CSV.
         target: the plain CSV, not compressed; incomplete when faults were found.
-        faults: takes what is wrong: rows of another width, bytes that are not UTF-8, NUL bytes, broken quoting.
+        faults: takes what is wrong: rows of another width or too long, bytes that are not UTF-8, NUL bytes,
+            broken quoting.
 
     Returns:
         The number of data rows and the header line, both to be used only when no fault was found.
@@ -62,11 +64,13 @@ def _records(text: io.TextIOWrapper, faults: Faults) -> Generator[tuple[int, lis
     To be closed: until then the longest cell that the ``csv`` module takes in this process is ours.
     """
     _READING.acquire()
-    earlier = csv.field_size_limit(_LONGEST_CELL)
+    earlier = csv.field_size_limit(_LONGEST_ROW)
     number = -1
     empty = 0
+    lines = _Lines(text)
     try:
-        for row in csv.reader(text, strict=True):
+        for row in csv.reader(lines, strict=True):
+            lines.begin_row()
             if not row:
                 empty += 1
                 continue
@@ -76,11 +80,41 @@ def _records(text: io.TextIOWrapper, faults: Faults) -> Generator[tuple[int, lis
             empty = 0
             number += 1
             yield number, row
+    except _TooLongError:
+        faults.add(Fault(f"longer than {_LONGEST_ROW:,} characters", row=number + empty + 1))
     except csv.Error as error:
-        faults.add(Fault(f"quoting is broken: {error}", row=number + 1))
+        faults.add(Fault(f"quoting is broken: {error}", row=number + empty + 1))
     finally:
         csv.field_size_limit(earlier)
         _READING.release()
+
+
+class _TooLongError(Exception):
+    """A row that would take far more memory than any row should."""
+
+
+class _Lines:
+    """The lines of a text, of which no row may be longer than is taken: cells take many times the memory of a text."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._length = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(_LONGEST_ROW - self._length + 1)
+        self._length += len(line)
+        if self._length > _LONGEST_ROW:
+            raise _TooLongError
+        if not line:
+            raise StopIteration
+        return line
+
+    def begin_row(self) -> None:
+        """What comes belongs to another row."""
+        self._length = 0
 
 
 def _check(number: int, row: list[str], header: list[str], faults: Faults) -> None:

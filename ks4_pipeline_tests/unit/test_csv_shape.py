@@ -228,6 +228,31 @@ def test_the_exact_reading_keeps_a_return_at_the_end_of_a_line(tmp_path):
     assert pl.read_parquet(tmp_path / "typed").to_dict(as_series=False) == {"a": ['5" pipe'], "b\n": ["kept\r"]}
 
 
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (b"1" + b",2" * 600, "row 3: longer than 1,000 characters"),  # a line of a gigabyte took sixteen
+        (b"1" + b',"\n"' * 300, "row 3: longer than 1,000 characters"),
+        (b"y" * 990 + b",2", None),
+        (b'"\n' + b"\r\n" * 490 + b'",2', None),
+    ],
+    ids=["of one line", "of many lines", "within", "within, of many lines"],
+)
+def test_a_row_longer_than_is_taken_is_not_read_to_its_end(tmp_path, monkeypatch, row, fault):
+    monkeypatch.setattr(csv_exact, "_LONGEST_ROW", 1000)
+    content = b"a,b\n3,4\n" + b"5" * 900 + b",6\n" + row + b"\n7,8\n"
+    (tmp_path / "data.csv.gz").write_bytes(gzip.compress(content))
+    rows, _ = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
+    assert [str(found) for found in faults.first] == ([fault] if fault else [])
+    assert rows == (2 if fault else 4)
+
+
+def test_broken_quoting_behind_empty_lines_is_found_where_it_is(tmp_path):
+    (tmp_path / "data.csv.gz").write_bytes(gzip.compress(b'a,b\n1,2\n\n\n"x"y,3\n'))
+    csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
+    assert [fault.row for fault in faults.first] == [4]
+
+
 def test_the_csv_modules_own_limit_is_left_as_it_was(tmp_path):
     before = csv.field_size_limit()
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(b'a,b\n"1'))

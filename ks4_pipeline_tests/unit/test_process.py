@@ -40,6 +40,24 @@ def test_a_thread_that_is_still_at_work_is_waited_for() -> None:
     assert (told.stdout, told.returncode) == ("not yet\ndone\n", 0)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="streams are closed by a POSIX shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_were_closed_before_are_no_fault_and_no_file_gets_their_place(closed: str) -> None:
+    program = (
+        "import os, sys\nfrom ks4_pipeline.process import begin, end_at_once\nbegin()\n"
+        "place = os.open(os.devnull, os.O_RDONLY)\n"
+        "print('said')\nprint('said', file=sys.stderr)\nassert not sys.stdin.read()\nend_at_once(place)"
+    )
+    told = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program],
+        input=b"",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 3, told.stderr
+
+
 def test_what_cannot_be_written_is_told_as_ever() -> None:
     reading, writing = os.pipe()
     os.close(reading)
