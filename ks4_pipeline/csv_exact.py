@@ -15,9 +15,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
+from ks4_pipeline.csv_shape import LONGEST_ROW
 from ks4_pipeline.faults import Fault, Faults
 
-_LONGEST_ROW = 16 << 20
 _READING = threading.Lock()
 
 
@@ -64,7 +64,7 @@ def _records(text: io.TextIOWrapper, faults: Faults) -> Generator[tuple[int, lis
     To be closed: until then the longest cell that the ``csv`` module takes in this process is ours.
     """
     _READING.acquire()
-    earlier = csv.field_size_limit(_LONGEST_ROW)
+    earlier = csv.field_size_limit(LONGEST_ROW)
     number = -1
     empty = 0
     lines = _Lines(text)
@@ -81,7 +81,7 @@ def _records(text: io.TextIOWrapper, faults: Faults) -> Generator[tuple[int, lis
             number += 1
             yield number, row
     except _TooLongError:
-        faults.add(Fault(f"longer than {_LONGEST_ROW:,} characters", row=number + empty + 1))
+        faults.add(Fault(f"longer than {LONGEST_ROW:,} characters", row=number + empty + 1))
     except csv.Error as error:
         faults.add(Fault(f"quoting is broken: {error}", row=number + empty + 1))
     finally:
@@ -104,9 +104,9 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(_LONGEST_ROW - self._length + 1)
+        line = self._text.readline(LONGEST_ROW - self._length + 1)
         self._length += len(line)
-        if self._length > _LONGEST_ROW:
+        if self._length > LONGEST_ROW:
             raise _TooLongError
         if not line:
             raise StopIteration

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 _BOM = codecs.BOM_UTF8
 _QUOTE = b'"'
-_LONGEST_FIELD = 16 << 20
+LONGEST_ROW = 16 << 20
+"""Bytes, or characters, of one row: its cells take many times the memory."""
 
 _Places = npt.NDArray[np.intp]
 
@@ -41,7 +42,7 @@ class CsvShape:
 class ShapeReader:
     """Takes a CSV's bytes in any portions and tells its shape at the end.
 
-    Memory: one portion and the longest quoted field, at most 16 MiB.
+    Memory: one portion and the longest row, at most 16 MiB.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class ShapeReader:
         quotes = _places_of_quotes(text)
         end = _end_of_records(text, quotes) if self._started else 0
         lines, self._held = text[:end], text[end:]
-        if len(self._held) > _LONGEST_FIELD:
+        if len(self._held) > LONGEST_ROW:
             self._strange = True
         self._look(lines, quotes[: quotes.searchsorted(end)])
         return b"" if self._strange else lines

@@ -200,7 +200,7 @@ def test_a_character_cut_by_portions_is_whole():
 def test_a_quoted_cell_may_span_many_portions(monkeypatch):
     content = b'a,b\n"' + b'x,\n""' * 5000 + b'",2\n3,4\n'
     assert shape_of(content, range(0, len(content), 97)).rows == 2
-    monkeypatch.setattr(csv_shape, "_LONGEST_FIELD", 1000)
+    monkeypatch.setattr(csv_shape, "LONGEST_ROW", 1000)
     assert not shape_of(content, range(0, len(content), 97)).regular
 
 
@@ -239,7 +239,7 @@ def test_the_exact_reading_keeps_a_return_at_the_end_of_a_line(tmp_path):
     ids=["of one line", "of many lines", "within", "within, of many lines"],
 )
 def test_a_row_longer_than_is_taken_is_not_read_to_its_end(tmp_path, monkeypatch, row, fault):
-    monkeypatch.setattr(csv_exact, "_LONGEST_ROW", 1000)
+    monkeypatch.setattr(csv_exact, "LONGEST_ROW", 1000)
     content = b"a,b\n3,4\n" + b"5" * 900 + b",6\n" + row + b"\n7,8\n"
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(content))
     rows, _ = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
