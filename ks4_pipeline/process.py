@@ -20,8 +20,16 @@ def begin() -> None:
     What polars frees it keeps for some seconds before the system gets it back, and mostly needs again by then: over 10
     million rows half as many pages are to be cleared anew. Who has set that himself keeps it.
     """
+    _open_streams()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     os.environ.setdefault(_POLARS_MEMORY, f"dirty_decay_ms:{_KEPT_FOR_SECONDS * 1000},muzzy_decay_ms:0")
+
+
+def _open_streams() -> None:
+    """Let what is said go nowhere where a standard stream is closed; else the next file opened would get it all."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for all its life
 
 
 def end_at_once(code: int) -> None:

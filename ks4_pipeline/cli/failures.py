@@ -32,9 +32,9 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt:
         _end("Interrupted.", INTERRUPTED)
     except BrokenPipeError:
-        from ks4_pipeline.cli.console import close_output
+        from ks4_pipeline.cli.console import close
 
-        close_output()
+        close(sys.stdout)
         raise typer.Exit(READER_GONE) from None
     except Ks4Error as error:
         _end(str(error), _exit_code(error))

@@ -281,6 +281,43 @@ def test_a_full_disk_behind_standard_output_is_an_error(data_dir: Path) -> None:
     assert ended.stderr == "Error: No space left on device. Make room, then run again.\n"
 
 
+def test_a_full_disk_is_an_error_for_options_before_the_command_too() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([*COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "Error: No space left on device. Make room, then run again.\n")
+
+
+def test_prose_for_a_reader_that_has_gone_ends_as_data_does(data_dir: Path) -> None:
+    del data_dir
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([*COMMAND, "status"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_where_no_remark_can_be_written_the_work_goes_on(served: Callable[..., Sandbox]) -> None:
+    served(Edition("1.0", scored("1", "2")))
+    with Path("/dev/full").open("w") as full:
+        failed = subprocess.run([*COMMAND, "run", "--version", "9.9"], stderr=full, stdout=subprocess.PIPE, check=False)
+        assert failed.returncode == 2
+        assert outside("run").returncode == 0
+        told = subprocess.run(
+            [*COMMAND, "sql", "from test.latest", "--rows", "1"], stderr=full, stdout=subprocess.PIPE, check=False
+        )
+    assert told.returncode == 0
+    assert len(told.stdout.splitlines()) == 3
+
+
+def test_standard_streams_may_be_closed(data_dir: Path) -> None:
+    del data_dir
+    for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
+        ended = subprocess.run(
+            ["sh", "-c", f'"$0" "$@" {closed}', *COMMAND, "status"], capture_output=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, b""), closed
+
+
 def test_status_before_anything_works_without_a_network(ks4: Ks4, data_dir: Path) -> None:
     told = ks4("status")
     assert told.exit_code == 0
