@@ -507,6 +507,18 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
     assert complaint == "Error: Interrupted.\n"
 
 
+def test_ctrl_c_in_the_midst_of_duckdb_ends_in_the_same_way() -> None:
+    program = (
+        "import os, signal, threading, duckdb\nfrom ks4_pipeline.cli import app\n"
+        "@app.command()\ndef endless():\n"
+        "    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    while True:\n        duckdb.execute('CREATE OR REPLACE TABLE t AS FROM range(1000000)')\n"
+        "app(['endless'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "Error: Interrupted.\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
