@@ -273,6 +273,12 @@ def test_a_disk_that_cannot_be_used_is_said_in_one_line(
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_demo_in_a_folder_that_cannot_be_is_refused_before_any_work(ks4: Ks4, tmp_path: Path) -> None:
+    result = ks4("demo", "--data-dir", str(tmp_path / "why?"))
+    assert (result.exit_code, list(tmp_path.glob("why*"))) == (2, [])
+    assert "question mark" in result.stderr
+
+
 def test_a_full_disk_behind_standard_output_is_an_error(data_dir: Path) -> None:
     del data_dir
     with Path("/dev/full").open("w") as full:
