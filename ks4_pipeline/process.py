@@ -19,15 +19,20 @@ def begin() -> None:
     Imports make many objects and no garbage: looked through a hundred times less often, they take a tenth less time.
     What polars frees it keeps for some seconds before the system gets it back, and mostly needs again by then: over 10
     million rows half as many pages are to be cleared anew. Who has set that himself keeps it.
+    """
+    _open_streams()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    os.environ.setdefault(_POLARS_MEMORY, f"dirty_decay_ms:{_KEPT_FOR_SECONDS * 1000},muzzy_decay_ms:0")
 
-    Standard streams that whoever began us has closed lead nowhere: else the next file opened, such as the warehouse,
-    would get the place of one, and with it all that other code writes there.
+
+def _open_streams() -> None:
+    """Let standard streams lead nowhere that were closed before we began.
+
+    Else the next file opened, such as the warehouse, would get the place of one, and with it all that is written there.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their places
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - it stays
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    os.environ.setdefault(_POLARS_MEMORY, f"dirty_decay_ms:{_KEPT_FOR_SECONDS * 1000},muzzy_decay_ms:0")
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for all its life
 
 
 def end_at_once(code: int) -> None:

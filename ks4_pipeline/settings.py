@@ -106,6 +106,8 @@ def _checked_webhook(text: str) -> str:
 def _checked_folder(path: Path) -> Path:
     if "\0" in str(path):
         raise ValueError(f"{str(path)!r} cannot be a folder's name")
+    if "?" in str(path.absolute()):  # DuckDB looks for its log of changes at another path then, and cannot write
+        raise ValueError(f"DuckDB cannot write below {str(path.absolute())!r}: there must be no question mark in it")
     return path
 
 

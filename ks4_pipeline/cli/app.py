@@ -25,6 +25,11 @@ class _Commands(TyperGroup):
         with reported():
             return super().invoke(ctx)
 
+    def make_context(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - nor that of this one
+        """Read the options before the command; --version and --help print here."""
+        with reported():
+            return super().make_context(*arguments, **named)
+
 
 app = typer.Typer(
     cls=_Commands,

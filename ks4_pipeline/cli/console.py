@@ -6,6 +6,7 @@ the screen or forge a line. Colours and widths are for terminals only; a pipe ge
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 _INDENT = "  "
 
 
+class _Console(Console):
+    """A console whose reader may go; rich alone would end the process then, with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Tell it as every other write to a pipe does."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def is_terminal(stream: IO[str] | None = None) -> bool:
     """Whether a person is looking: at standard output, or at another stream."""
     return (stream or sys.stdout).isatty()
@@ -34,7 +43,7 @@ def console(stream: IO[str] | None = None) -> Console:
     """Where to print. Only a terminal gets colours and a width, whatever ``FORCE_COLOR`` says: pipes stay plain."""
     stream = stream or sys.stdout
     terminal = is_terminal(stream)
-    return Console(
+    return _Console(
         file=stream,
         force_terminal=terminal,
         width=None if terminal else 1 << 20,
@@ -80,12 +89,20 @@ def write(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print a remark on standard error."""
-    console(sys.stderr).print(Text(printable(text), "yellow"), soft_wrap=True)
+    _remark(Text(printable(text), "yellow"))
 
 
 def complain(text: str) -> None:
     """Print what went wrong on standard error."""
-    console(sys.stderr).print(Text("Error: ", "bold red").append(printable(text), "default not bold"), soft_wrap=True)
+    _remark(Text("Error: ", "bold red").append(printable(text), "default not bold"))
+
+
+def _remark(text: Text) -> None:
+    """Say it on standard error; where that takes nothing any more, the work that is remarked on goes on."""
+    try:
+        console(sys.stderr).print(text, soft_wrap=True)
+    except OSError:
+        close(sys.stderr)
 
 
 def command(environ: Mapping[str, object], *arguments: str) -> str:
@@ -113,11 +130,11 @@ def _called_as() -> str:
     return shlex.quote(str(called))
 
 
-def close_output() -> None:
-    """Let nothing more be written to a standard output whose reader has gone."""
+def close(stream: IO[str]) -> None:
+    """Let nothing more be written to a standard stream whose reader has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pydantic import ValidationError
+
 from ks4_pipeline.cli.choosing import DEMO_FOLDER, DEMO_MARK
 from ks4_pipeline.cli.console import command, counted, say, say_lines, say_wrapped
 from ks4_pipeline.cli.holdings import read
@@ -63,8 +65,11 @@ def demo(data_dir: Path | None) -> None:
         ConfigurationError: when the folder holds something that is not the demo's.
     """
     folder = data_dir or _own_folder()
+    try:
+        settings = Settings(data_dir=folder, data_sets=(DataSet(name=FOLDER, id=DATA_SET_ID),))
+    except ValidationError as error:
+        raise ConfigurationError(error.errors()[0]["msg"].removeprefix("Value error, ") + ".") from None
     _take(folder)
-    settings = Settings(data_dir=folder, data_sets=(DataSet(name=FOLDER, id=DATA_SET_ID),))
     with reports_beside(settings) as reports:
         reports.start()
         with TemporaryDirectory(prefix="ks4-synthetic-") as made:

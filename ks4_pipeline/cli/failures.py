@@ -32,15 +32,17 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt:
         _end("Interrupted.", INTERRUPTED)
     except BrokenPipeError:
-        from ks4_pipeline.cli.console import close_output
+        from ks4_pipeline.cli.console import close
 
-        close_output()
+        close(sys.stdout)
         raise typer.Exit(READER_GONE) from None
     except Ks4Error as error:
         _end(str(error), _exit_code(error))
     except OSError as error:
         _end(_explained(error), NOT_LOADED)
     except Exception as error:
+        if _is_interrupt(error):
+            _end("Interrupted.", INTERRUPTED)
         message = _engine_failure(error)
         if message is None:
             raise
@@ -84,6 +86,11 @@ def _explained(error: OSError) -> str:
         errno.EROFS: " Choose another folder by KS4_DATA_DIR.",
     }
     return f"{what}{where}.{hints.get(error.errno or 0, '')}"
+
+
+def _is_interrupt(error: Exception) -> bool:
+    """Whether this is how DuckDB tells of Ctrl-C in the midst of its work, where Python says KeyboardInterrupt."""
+    return type(error) is RuntimeError and str(error) == "Query interrupted"
 
 
 def _engine_failure(error: Exception) -> str | None:

@@ -29,11 +29,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 
 import duckdb
 
-from ks4_pipeline import memory
+from ks4_pipeline import memory, unfinished
 from ks4_pipeline.columns import FLAG_SUFFIX, TOTALS, Column, Columns, Role
 from ks4_pipeline.ees.models import Indicator
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, TIME_IDENTIFIERS, GeographicLevel, TimeCategory
@@ -264,7 +263,7 @@ class Relations:
 @contextmanager
 def sealed(*versions: Observations) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB in memory, of bounded size, that can read these versions' files and nothing else."""
-    with TemporaryDirectory(prefix="ks4-rules-") as scratch:
+    with unfinished.room(versions[0].parquet.parent) as scratch:
         connection = duckdb.connect(
             config={
                 "memory_limit": memory.limit(memory.RULES),
@@ -274,7 +273,7 @@ def sealed(*versions: Observations) -> Iterator[duckdb.DuckDBPyConnection]:
             }
         )
         try:
-            connection.execute(f"SET temp_directory = {literal(scratch)}")
+            connection.execute(f"SET temp_directory = {literal(str(scratch))}")
             connection.execute(f"SET max_temp_directory_size = {literal(memory.ON_DISK)}")
             # DuckDB asks for leave for the pattern first, and then for the file it finds by it.
             allowed = [name for version in versions for name in (str(version.parquet), exactly(version.parquet))]

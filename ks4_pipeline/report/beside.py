@@ -140,8 +140,11 @@ def _main(warehouse: str, folder: str) -> None:
         loaded = {name: [*map(VersionNumber.parse, versions)] for name, versions in json.loads(line).items()}
         made = _make(reports, loaded)
         rows = [(attempt.data_set, str(attempt.version), str(attempt.path), attempt.problem) for attempt in made]
-        answers.write(f"{json.dumps(rows)}\n")
-        answers.flush()
+        try:
+            answers.write(f"{json.dumps(rows)}\n")
+            answers.flush()
+        except BrokenPipeError:  # who ordered them was killed, and nobody is left to be told
+            break
     end_at_once(0)
 
 

@@ -273,12 +273,55 @@ def test_a_disk_that_cannot_be_used_is_said_in_one_line(
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_demo_in_a_folder_that_cannot_be_is_refused_before_any_work(ks4: Ks4, tmp_path: Path) -> None:
+    result = ks4("demo", "--data-dir", str(tmp_path / "why?"))
+    assert (result.exit_code, list(tmp_path.glob("why*"))) == (2, [])
+    assert "question mark" in result.stderr
+
+
 def test_a_full_disk_behind_standard_output_is_an_error(data_dir: Path) -> None:
     del data_dir
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run([*COMMAND, "status"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == "Error: No space left on device. Make room, then run again.\n"
+
+
+def test_a_full_disk_is_an_error_for_options_before_the_command_too() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([*COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "Error: No space left on device. Make room, then run again.\n")
+
+
+def test_prose_for_a_reader_that_has_gone_ends_as_data_does(data_dir: Path) -> None:
+    del data_dir
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([*COMMAND, "status"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_where_no_remark_can_be_written_the_work_goes_on(served: Callable[..., Sandbox]) -> None:
+    served(Edition("1.0", scored("1", "2")))
+    with Path("/dev/full").open("w") as full:
+        failed = subprocess.run([*COMMAND, "run", "--version", "9.9"], stderr=full, stdout=subprocess.PIPE, check=False)
+        assert failed.returncode == 2
+        assert outside("run").returncode == 0
+        told = subprocess.run(
+            [*COMMAND, "sql", "from test.latest", "--rows", "1"], stderr=full, stdout=subprocess.PIPE, check=False
+        )
+    assert told.returncode == 0
+    assert len(told.stdout.splitlines()) == 3
+
+
+def test_standard_streams_may_be_closed(data_dir: Path) -> None:
+    del data_dir
+    for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
+        ended = subprocess.run(
+            ["sh", "-c", f'"$0" "$@" {closed}', *COMMAND, "status"], capture_output=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, b""), closed
 
 
 def test_status_before_anything_works_without_a_network(ks4: Ks4, data_dir: Path) -> None:
@@ -468,6 +511,18 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
     _, complaint = process.communicate(timeout=30)
     assert process.returncode == 130
     assert complaint == "Error: Interrupted.\n"
+
+
+def test_ctrl_c_in_the_midst_of_duckdb_ends_in_the_same_way() -> None:
+    program = (
+        "import os, signal, threading, duckdb\nfrom ks4_pipeline.cli import app\n"
+        "@app.command()\ndef endless():\n"
+        "    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    while True:\n        duckdb.execute('CREATE OR REPLACE TABLE t AS FROM range(1000000)')\n"
+        "app(['endless'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "Error: Interrupted.\n")
 
 
 @pytest.mark.parametrize(

@@ -585,6 +585,15 @@ def test_what_makes_reports_outlives_nobody(demo: World, tmp_path: Path) -> None
     wait_for_the_end_of(beside)
 
 
+def test_who_ordered_a_report_and_was_killed_is_not_told_and_nobody_else_is(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", ReportsBeside.__module__, str(tmp_path / "warehouse.duckdb"), str(tmp_path)]
+    ended = subprocess.run(command, input=b'{"d": ["1.0"]}\n', stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_a_report_that_has_no_warehouse_is_a_problem_and_no_end(tmp_path: Path) -> None:
     (tmp_path / "warehouse.duckdb").write_text("nothing that can be opened")
     with ReportsBeside(tmp_path / "warehouse.duckdb", tmp_path / "reports") as reports:

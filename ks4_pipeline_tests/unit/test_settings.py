@@ -141,6 +141,15 @@ def test_a_fault_in_the_environment_names_the_variable(environ, said):
     assert said in str(caught.value)
 
 
+def test_a_folder_in_which_duckdb_cannot_write_is_refused_before_any_work(tmp_path, monkeypatch):
+    with pytest.raises(ConfigurationError, match="question mark"):
+        load_settings({"KS4_DATA_DIR": str(tmp_path / "why?" / "data")})
+    (tmp_path / "why?").mkdir()
+    monkeypatch.chdir(tmp_path / "why?")
+    with pytest.raises(ConfigurationError, match="question mark"):
+        load_settings({"KS4_DATA_DIR": "data"})
+
+
 def test_a_file_inside_the_data_directory_cannot_move_it(tmp_path):
     (tmp_path / "ks4.toml").write_text('data_dir = "elsewhere"')
     with pytest.raises(ConfigurationError, match=r"ks4\.toml: data_dir cannot be set"):
