@@ -16,7 +16,7 @@ _KEPT_FOR_SECONDS = 3
 def begin() -> None:
     """Set the process up, before polars is imported.
 
-    Imports make many objects and no garbage: looked through a hundred times less often, they take a tenth less time.
+    Imports make many objects and no garbage: looked through hundreds of times less often, they take a tenth less time.
     What polars frees it keeps for some seconds before the system gets it back, and mostly needs again by then: over 10
     million rows half as many pages are to be cleared anew. Who has set that himself keeps it.
     """
