@@ -94,10 +94,12 @@ def _counted_in_turn(frame: pl.LazyFrame, telling: Sequence[str], flags: Sequenc
 
 
 def _counted(cells: pl.LazyFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """All that is longer than a marker is one text, since there may be as many such texts as rows."""
-    flag = pl.col(_FLAG)
-    short = pl.when(flag.str.len_bytes() <= _LONGEST_MARKER).then(flag)
-    return cells.filter(flag.is_not_null()).group_by(*keys, short).len().collect(engine="streaming")
+    """Where flags are texts, all that is longer than a marker is one, since there may be as many as rows."""
+    flag = told = pl.col(_FLAG)
+    if cells.collect_schema()[_FLAG] == pl.String:
+        told = pl.when(flag.str.len_bytes() <= _LONGEST_MARKER).then(flag)
+    found = cells.filter(flag.is_not_null()).group_by(*keys, told).len().collect(engine="streaming")
+    return found.with_columns(flag.cast(pl.String))
 
 
 def _rows_by_period(frame: pl.LazyFrame, present: Sequence[str]) -> dict[Period, int]:

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ks4_pipeline import csv_arrival
+from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.markers import MARKERS
@@ -75,6 +77,41 @@ def test_one_cell_that_is_neither_refuses_the_version_and_is_named(tmp_path, row
     fault = caught.value.faults[0]
     assert (fault.column, fault.row, fault.text) == (("pupils", "score")[column - 1], row + 1, text or None)
     assert list((tmp_path / "o" / "d").iterdir()) == []
+
+
+SPELT = {"[z]": "z", " c ": "c", "[ Low ]": "low", " 12": "12", "3\t": "3"}
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.lists(st.tuples(LABEL, CELL, CELL), min_size=1, max_size=12),
+    odd=st.none() | st.sampled_from([*SPELT, "inf", "NaN", "*", ""]),
+    place=st.integers(0, 11),
+    block=st.integers(1, 150),
+)
+def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, rows, odd, place, block):
+    cells = [list(row) for row in rows]
+    if odd is not None:
+        cells[place % len(rows)][1 + place % 2] = odd
+    version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *cells]), len(rows))
+    store = ObservationsStore(tmp_path / "o")
+    with pytest.MonkeyPatch.context() as patch, store.ahead(DATA_SET) as ahead:
+        patch.setattr(csv_arrival, "_BLOCK", block)
+        content = version.csv.read_bytes()
+        portions = (content[at : at + 7] for at in range(0, len(content), 7))
+        records = csv_arrival.Records(portions, Gunzip("url", 1 << 20, "max_csv_bytes"))
+        ahead.read(META, records)
+        records.finish()
+        assert ahead.is_of(version) == (odd is None)
+        if odd is not None and odd not in SPELT:
+            with pytest.raises(RefusedVersionError, match="row"):
+                store.make(DATA_SET, version, ahead)
+            return
+        made = store.make(DATA_SET, version, ahead)
+    other = ObservationsStore(tmp_path / "p").make(DATA_SET, version)
+    assert made.facts.model_dump(exclude={"parquet"}) == other.facts.model_dump(exclude={"parquet"})
+    as_text = pl.col("^.*_flag$").cast(pl.String)
+    assert pl.read_parquet(made.parquet).with_columns(as_text).equals(pl.read_parquet(other.parquet))
 
 
 def test_observations_are_made_once_and_found_again(tmp_path):
