@@ -298,6 +298,9 @@ def demo(
     ] = None,
 ) -> None:
     """Show the whole job on synthetic data. Needs no network and no configuration."""
-    from ks4_pipeline.cli import demo as showing
+    from ks4_pipeline.cli.figures_beside import figures_beside
 
-    showing.demo(data_dir)
+    with figures_beside() as figures:
+        from ks4_pipeline.cli import demo as showing
+
+        showing.demo(data_dir, figures)

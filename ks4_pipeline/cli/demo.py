@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
@@ -24,7 +23,7 @@ from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.run import Outcome, run
 from ks4_pipeline.sandbox import DEFAULT_PORT, Sandbox
-from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER, write_synthetic_ks4
+from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER
 from ks4_pipeline.settings import DataSet, Settings
 from ks4_pipeline.versions import Bump, VersionNumber
 
@@ -55,11 +54,12 @@ id = "{DATA_SET_ID}"
 """
 
 
-def demo(data_dir: Path | None) -> None:
+def demo(data_dir: Path | None, figures: Callable[[], Path]) -> None:
     """Load 1.0, let three more versions appear and load each, then show what a user can ask.
 
     Args:
         data_dir: where to work; ``KS4_DATA_DIR`` when None, and ``data/demo`` when that is not set either.
+        figures: waits for the folder to serve.
 
     Raises:
         ConfigurationError: when the folder holds something that is not the demo's.
@@ -72,16 +72,14 @@ def demo(data_dir: Path | None) -> None:
     _take(folder)
     with reports_beside(settings) as reports:
         reports.start()
-        with TemporaryDirectory(prefix="ks4-synthetic-") as made:
-            write_synthetic_ks4(Path(made), held=True)
-            with Sandbox(Path(made)) as sandbox:
-                say_wrapped(f"A stand-in for the publisher's API serves synthetic figures at {sandbox.url}")
-                say()
-                pipeline = Pipeline(settings.model_copy(update={"api_url": sandbox.url}))
-                published: str | None = "1.0"
-                while published:
-                    reports.order(_load(pipeline, VersionNumber.parse(published)))
-                    published = sandbox.publish_next(DATA_SET_ID)
+        with Sandbox(figures()) as sandbox:
+            say_wrapped(f"A stand-in for the publisher's API serves synthetic figures at {sandbox.url}")
+            say()
+            pipeline = Pipeline(settings.model_copy(update={"api_url": sandbox.url}))
+            published: str | None = "1.0"
+            while published:
+                reports.order(_load(pipeline, VersionNumber.parse(published)))
+                published = sandbox.publish_next(DATA_SET_ID)
         _show(settings)
         collect(reports)
 

@@ -11,10 +11,16 @@ key. Faithful to the contract in what clients depend on (``ees-api-contract.md``
 What the network may do to it is in ``faults.py``.
 """
 
-from ks4_pipeline.sandbox.errors import DescriptionError, SandboxError
-from ks4_pipeline.sandbox.faults import Fault, FaultKind
-from ks4_pipeline.sandbox.requests import RequestRecord
-from ks4_pipeline.sandbox.server import DEFAULT_PORT, Sandbox, serve
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ks4_pipeline.sandbox.errors import DescriptionError, SandboxError
+    from ks4_pipeline.sandbox.faults import Fault, FaultKind
+    from ks4_pipeline.sandbox.requests import RequestRecord
+    from ks4_pipeline.sandbox.server import DEFAULT_PORT, Sandbox, serve
 
 __all__ = [
     "DEFAULT_PORT",
@@ -26,3 +32,21 @@ __all__ = [
     "SandboxError",
     "serve",
 ]
+
+_HOMES = {
+    "DescriptionError": "errors",
+    "SandboxError": "errors",
+    "Fault": "faults",
+    "FaultKind": "faults",
+    "RequestRecord": "requests",
+    "DEFAULT_PORT": "server",
+    "Sandbox": "server",
+    "serve": "server",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for when it is: who only wants the synthetic figures needs no server."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
