@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +73,11 @@ def compare(version: Observations) -> dict[Case, Counted]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(counting, "AT_ONCE_UP_TO", 0)  # as a large file is counted
             assert counting.count(relations, cases) == counted
+    arrived = replace(version, parquet=version.parquet.with_name("arrived.parquet"))  # as typed on its way
+    marked = pl.col("^.*_flag$").cast(pl.Enum(list(MARKERS)))
+    pl.read_parquet(version.parquet).with_columns(marked).write_parquet(arrived.parquet)
+    with sealed(arrived) as connection:
+        assert counting.count(Relations(connection, arrived, None), cases) == counted
     return counted
 
 
