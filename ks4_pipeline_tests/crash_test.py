@@ -235,6 +235,7 @@ class Stage:
         self._first, self._later = first, later
         self._url = later if scene.republished else first
         self._prepared = folder / "prepared"
+        self._copies = 0
         (folder / "tmp").mkdir(parents=True)
         self._prepared.mkdir()
         data_set = f'[data_sets.{NAME}]\nid = "{id_of(NAME)}"\n'
@@ -364,7 +365,9 @@ class Stage:
     @contextmanager
     def _copy(self) -> Iterator[Path]:
         """The state it begins with, in a folder of its own; the publisher as it is then."""
-        data_dir = self._folder / "data"
+        # Each of another name: who made reports for a killed run may still be at one, and make its folder again.
+        self._copies += 1
+        data_dir = self._folder / f"data-{self._copies}"
         shutil.copytree(self._prepared, data_dir)
         if self.scene.refusing:
             _admin(self._url, "POST", {"kind": "cut_text", "path": "*/csv"})
