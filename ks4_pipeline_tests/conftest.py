@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 from pathlib import Path
 
@@ -16,12 +17,18 @@ settings.load_profile("ks4")
 
 
 _CSV_LIMIT = csv.field_size_limit()
+_COLLECTIONS = gc.get_threshold()
 
 
 @pytest.fixture(autouse=True)
-def _usual_csv_limit() -> None:
-    """The csv module's limit as it is in a new process: frictionless, once imported, takes it away for good."""
+def _as_in_a_new_process() -> None:
+    """Undo what code changes for its whole process, which tests share.
+
+    frictionless, once imported, takes away the csv module's limit. Our commands let garbage lie, and Dagster, which
+    never is in their process, has what it forgot to close closed by a collection.
+    """
     csv.field_size_limit(_CSV_LIMIT)
+    gc.set_threshold(*_COLLECTIONS)
 
 
 @pytest.fixture(scope="session")
