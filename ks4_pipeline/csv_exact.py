@@ -15,9 +15,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from ks4_pipeline.csv_shape import LONGEST_ROW
 from ks4_pipeline.faults import Fault, Faults
 
+LONGEST_ROW = 16 << 20
+"""Characters, or bytes, of one row: its cells take many times the memory."""
 _READING = threading.Lock()
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ks4_pipeline.csv_exact import LONGEST_ROW
+
 _BOM = codecs.BOM_UTF8
 _QUOTE = b'"'
-LONGEST_ROW = 16 << 20
-"""Bytes, or characters, of one row: its cells take many times the memory."""
 
 _Places = npt.NDArray[np.intp]
 
