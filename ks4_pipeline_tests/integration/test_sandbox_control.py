@@ -319,6 +319,6 @@ def test_serve_ends_cleanly_at_sigterm(root):
 
 
 def test_the_sandbox_does_not_import_dagster_or_duckdb():
-    code = "import sys, ks4_pipeline.sandbox; print([m for m in ('dagster', 'duckdb') if m in sys.modules])"
+    code = "import sys, ks4_pipeline.sandbox.server; print([m for m in ('dagster', 'duckdb') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
