@@ -355,6 +355,11 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
 
 
+def faults_of(error: ValidationError) -> str:
+    """What was found wrong with a value that stands in no file, a sentence on each line."""
+    return "\n".join(f"{fault['msg'].removeprefix('Value error, ')}." for fault in error.errors())
+
+
 def _explain(error: ValidationError, path: Path, values: Mapping[str, Any], from_environment: Mapping[str, str]) -> str:
     """Each fault on a line of its own: where it stands, which key, what is wrong."""
     variables = {key: variable for variable, key in _ENVIRONMENT.items()}

@@ -24,7 +24,7 @@ from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.run import Outcome, run
 from ks4_pipeline.sandbox import DEFAULT_PORT, Sandbox
 from ks4_pipeline.sandbox.synthetic import DATA_SET_ID, FOLDER
-from ks4_pipeline.settings import DataSet, Settings
+from ks4_pipeline.settings import DataSet, Settings, faults_of
 from ks4_pipeline.versions import Bump, VersionNumber
 
 _MADE_HERE = ("landing", "observations", "reports", "warehouse.duckdb")
@@ -68,7 +68,7 @@ def demo(data_dir: Path | None, figures: Callable[[], Path]) -> None:
     try:
         settings = Settings(data_dir=folder, data_sets=(DataSet(name=FOLDER, id=DATA_SET_ID),))
     except ValidationError as error:
-        raise ConfigurationError(error.errors()[0]["msg"].removeprefix("Value error, ") + ".") from None
+        raise ConfigurationError(faults_of(error)) from None
     _take(folder)
     with reports_beside(settings) as reports:
         reports.start()

@@ -14,7 +14,7 @@ from ks4_pipeline.cli.console import command, say, say_wrapped, warn
 from ks4_pipeline.ees.client import EesClient
 from ks4_pipeline.errors import ConfigurationError, one_line
 from ks4_pipeline.landing import Landing
-from ks4_pipeline.settings import DataSet, Settings, config_path, load_settings
+from ks4_pipeline.settings import DataSet, Settings, config_path, faults_of, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,8 +89,7 @@ def _checked(data_set_id: str, name: str) -> DataSet:
     try:
         return DataSet(name=name, id=data_set_id.strip())
     except ValidationError as error:
-        faults = [fault["msg"].removeprefix("Value error, ") for fault in error.errors()]
-        raise ConfigurationError("\n".join(f"{fault}." for fault in faults)) from None
+        raise ConfigurationError(faults_of(error)) from None
 
 
 def _refuse_duplicates(settings: Settings, new: DataSet) -> None:
