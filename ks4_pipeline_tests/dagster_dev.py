@@ -23,6 +23,7 @@ import httpx
 
 from ks4_pipeline.orchestration.assets import WRITER_POOL
 from ks4_pipeline.orchestration.instance import prepare
+from ks4_pipeline.orchestration.sensors import POLL_SENSOR
 from ks4_pipeline.pipeline import Pipeline
 from ks4_pipeline.settings import Settings
 from ks4_pipeline.versions import VersionNumber
@@ -131,38 +132,53 @@ class DagsterDev:
         return dict(answer["data"])
 
     def switch(self, sensor: str, *, on: bool) -> None:
-        """Switch a sensor as a person does in the UI."""
-        selector = {
-            "repositoryName": "__repository__",
-            "repositoryLocationName": self._location(),
-            "sensorName": sensor,
-        }
+        """Switch a sensor as a person does in the UI, who looks whether it stayed so."""
         if on:
             query = (
                 "mutation($s: SensorSelector!) {startSensor(sensorSelector: $s) {__typename "
                 "... on Sensor {sensorState {status}}}}"
             )
-            found = self.ask(query, s=selector)["startSensor"]
+            found = self.ask(query, s=self._selector(sensor))["startSensor"]
             assert found["sensorState"]["status"] == "RUNNING", found
         else:
-            query = "query($s: SensorSelector!) {sensorOrError(sensorSelector: $s) {... on Sensor {sensorState {id}}}}"
-            state = self.ask(query, s=selector)["sensorOrError"]["sensorState"]["id"]
-            query = (
-                "mutation($id: String!) {stopSensor(id: $id) {__typename "
-                "... on StopSensorMutationResult {instigationState {status}}}}"
-            )
-            found = self.ask(query, id=state)["stopSensor"]
-            assert found["instigationState"]["status"] == "STOPPED", found
-            wait_for(f"the end of the tick of {sensor} under way", lambda: self._is_between_ticks(selector))
+            wait_for(f"{sensor} to be off and to stay off", lambda: self._stays_off(sensor))
 
-    def _is_between_ticks(self, selector: dict[str, str]) -> bool:
-        """Whether no tick of a sensor is under way: one begun before it was switched off still asks for runs."""
+    def _stays_off(self, sensor: str) -> bool:
+        """Switch a sensor off and see whether it is still off when the daemon has looked at its state anew.
+
+        A tick begun before, or by a daemon that read the state before, still asks for runs; and as the daemon writes
+        back the state that it read some moments ago, the switch may be lost. Ticks of the poll sensor tell that the
+        daemon has gone on.
+        """
         query = (
-            "query($s: SensorSelector!) {sensorOrError(sensorSelector: $s) "
-            "{... on Sensor {sensorState {ticks(limit: 1) {status}}}}}"
+            "mutation($id: String!) {stopSensor(id: $id) {__typename "
+            "... on StopSensorMutationResult {instigationState {status}}}}"
         )
-        ticks = self.ask(query, s=selector)["sensorOrError"]["sensorState"]["ticks"]
-        return all(tick["status"] != "STARTED" for tick in ticks)
+        found = self.ask(query, id=self._sensor(sensor, ticks=1)["id"])["stopSensor"]
+        assert found["instigationState"]["status"] == "STOPPED", found
+        switched = time.time()
+
+        def looked_anew() -> bool:
+            return all(tick["timestamp"] > switched for tick in self._sensor(POLL_SENSOR, ticks=3)["ticks"])
+
+        wait_for("three more ticks of the poll sensor", looked_anew)
+        state = self._sensor(sensor, ticks=1)
+        return state["status"] == "STOPPED" and all(tick["status"] != "STARTED" for tick in state["ticks"])
+
+    def _sensor(self, sensor: str, *, ticks: int) -> dict[str, Any]:
+        """The state of a sensor: its id, status and last ticks."""
+        query = (
+            "query($s: SensorSelector!, $n: Int!) {sensorOrError(sensorSelector: $s) "
+            "{... on Sensor {sensorState {id status ticks(limit: $n) {status timestamp}}}}}"
+        )
+        return dict(self.ask(query, s=self._selector(sensor), n=ticks)["sensorOrError"]["sensorState"])
+
+    def _selector(self, sensor: str) -> dict[str, str]:
+        return {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": self._location(),
+            "sensorName": sensor,
+        }
 
     def _location(self) -> str:
         def loaded() -> str | None:
