@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ks4_pipeline.warehouse.sql import IN_DIGITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NULL = "NULL"
 FORMULA = r"^[=+\-@\t\r]"
@@ -63,6 +63,15 @@ def json_value(value: object) -> object:
 def document(content: Mapping[str, object] | Iterable[object]) -> str:
     """A JSON document, indented."""
     return json_text(content, indent=2)
+
+
+def json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """A JSON array of objects, a row to a line, in pieces as the rows come."""
+    before = "[\n"
+    for row in rows:
+        yield before + json_text({name: json_value(value) for name, value in zip(names, row, strict=True)})
+        before = ",\n"
+    yield "[]" if before == "[\n" else "\n]"
 
 
 def json_text(content: object, indent: int | None = None) -> str:

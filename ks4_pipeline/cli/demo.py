@@ -16,7 +16,7 @@ from ks4_pipeline.cli.choosing import DEMO_FOLDER, DEMO_MARK
 from ks4_pipeline.cli.console import command, counted, say, say_lines, say_wrapped
 from ks4_pipeline.cli.holdings import read
 from ks4_pipeline.cli.loading import sentence
-from ks4_pipeline.cli.query import ask, print_table, read_only
+from ks4_pipeline.cli.query import ask, read_only
 from ks4_pipeline.cli.reporting import collect, reports_beside
 from ks4_pipeline.cli.standing import versions_table
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
@@ -141,8 +141,7 @@ def _show(settings: Settings) -> None:
     say()
     say(f"$ {command(here, 'sql', QUERY)}", "bold")
     with read_only(settings.warehouse) as connection:
-        answer, _ = ask(connection, QUERY, _SECONDS).table()
-    print_table(answer)
+        ask(connection, QUERY, _SECONDS).print()
     say()
     say(f"The warehouse   {settings.warehouse}")
     if held.latest:

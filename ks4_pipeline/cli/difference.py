@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from ks4_pipeline.cli.cells import document, json_value, shown
+from ks4_pipeline.cli.cells import document, json_rows, shown
 from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
-from ks4_pipeline.cli.console import counted, say, say_lines, say_wrapped, warn
+from ks4_pipeline.cli.console import counted, say, say_wrapped, warn
 from ks4_pipeline.cli.export import beside, find
-from ks4_pipeline.cli.query import print_table
+from ks4_pipeline.cli.query import print_rows, print_table
 from ks4_pipeline.cli.tables import Align, Column, TextTable
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.comparison import CLASSES, RESULT
@@ -19,7 +20,7 @@ from ks4_pipeline.warehouse.reading import differences
 from ks4_pipeline.warehouse.sql import identifier, in_any_order, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import duckdb
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _CELLS = CLASSES[:4]
 _ROWS = CLASSES[4:]
 _PERIOD = "time_period"
+_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,14 @@ class _Difference:
             f"SELECT {name}, {counts} FROM {RESULT} WHERE {name} IS NOT NULL GROUP BY {name} ORDER BY {order}"
         ).fetchall()
 
-    def rows(self, limit: int | None = None) -> tuple[list[str], list[tuple[object, ...]]]:
-        """The changed cells and rows in a fixed order, and the names of their columns."""
+    def rows(self, limit: int | None = None) -> tuple[list[str], Iterator[tuple[object, ...]]]:
+        """The names of the columns, and the changed cells and rows in a fixed order, until the next question."""
         keys = "".join(f"{identifier(key)}, " for key in self.found.keys)
         end = "" if limit is None else f" LIMIT {limit}"
         order = f"list_position([{', '.join(map(literal, CLASSES))}], class)"
         result = self.connection.execute(f"SELECT * FROM {RESULT} ORDER BY {order}, {keys} indicator{end}")
-        return [str(name) for name, *_ in result.description or []], result.fetchall()
+        chunks = iter(lambda: result.fetchmany(_AT_A_TIME), [])
+        return [str(name) for name, *_ in result.description or []], chain.from_iterable(chunks)
 
     def telling_keys(self) -> list[str]:
         """The key columns that tell the changed rows apart; a column with one value says nothing."""
@@ -127,8 +130,8 @@ def _print_counts(heading: str, first: str, rows: Sequence[Sequence[object]], na
 
 
 def _print_rows(difference: _Difference, limit: int) -> None:
-    names, found = difference.rows(limit or None)
     keys = difference.telling_keys()
+    names, found = difference.rows(limit or None)
     place = {name: index for index, name in enumerate(names)}
 
     def cell(row: Sequence[object], side: str) -> str:
@@ -136,25 +139,22 @@ def _print_rows(difference: _Difference, limit: int) -> None:
         parts = [row[place[f"{side}_{part}"]] for part in ("value", "flag", "text") if f"{side}_{part}" in place]
         return next((shown(part) for part in parts if part is not None), "")
 
-    table = [
+    cells = (
         [shown(row[0]), *(shown(row[place[key]]) for key in keys), shown(row[place["indicator"]] or ""),
          cell(row, "old"), cell(row, "new")]
         for row in found
-    ]  # fmt: skip
+    )  # fmt: skip
     columns = [Column("class"), *map(Column, keys), Column("indicator")]
     columns += [Column("old", Align.DECIMAL), Column("new", Align.DECIMAL)]
     say()
-    print_table(TextTable(columns, table))
+    printed = print_rows(columns, cells)
     total = sum(difference.found.counts.values())
-    if len(found) < total:
-        warn(
-            f"The first {counted(len(found), 'change')} of {total:,}. All of them: --rows 0, --json or --parquet PATH."
-        )
+    if printed < total:
+        warn(f"The first {counted(printed, 'change')} of {total:,}. All of them: --rows 0, --json or --parquet PATH.")
 
 
 def _print_json(difference: _Difference) -> None:
     found = difference.found
-    names, rows = difference.rows()
     summary = {
         "data_set": difference.data_set,
         "from_version": str(found.old),
@@ -166,9 +166,9 @@ def _print_json(difference: _Difference) -> None:
         "key_columns": list(found.keys),
         "key_is_unique": found.key_is_unique,
     }
-    cells = [{name: json_value(value) for name, value in zip(names, row, strict=True)} for row in rows]
-    say_lines([document({"summary": summary, "rows": cells})])
-    sys.stdout.flush()
+    sys.stdout.write(document({"summary": summary}).removesuffix("\n}") + ',\n  "rows": ')
+    sys.stdout.writelines(json_rows(*difference.rows()))
+    sys.stdout.write("\n}\n")
 
 
 def _nested(rows: Sequence[Sequence[object]]) -> dict[str, dict[str, object]]:

@@ -7,13 +7,14 @@ import threading
 import time
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from itertools import chain, islice
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
 from ks4_pipeline import memory
-from ks4_pipeline.cli.cells import csv_line, json_text, json_value, shown
+from ks4_pipeline.cli.cells import csv_line, json_rows, shown
 from ks4_pipeline.cli.choosing import existing_warehouse, settings_for_reading
 from ks4_pipeline.cli.console import command, counted, say, say_lines, warn, width, write
 from ks4_pipeline.cli.tables import Align, Column, TextTable
@@ -21,10 +22,11 @@ from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.warehouse.sql import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 _AT_A_TIME = 1000
+_IN_A_TABLE = 10_000
 _ENDS_WITHIN = 10.0
 _WHOLE_NUMBERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
@@ -101,6 +103,7 @@ class Answer:
 
     Attributes:
         columns: names and types.
+        rows: those that nobody has taken yet.
     """
 
     def __init__(self, result: duckdb.DuckDBPyConnection | None, patience: _Patience) -> None:
@@ -108,23 +111,17 @@ class Answer:
         self._patience = patience
         described = (result.description if result else None) or []
         self.columns = [(str(name), str(kind)) for name, kind, *_ in described]
+        self.rows: Iterator[Row] = chain.from_iterable(self._chunks())
 
-    def some(self, rows: int) -> list[Row]:
-        """The next rows; fewer than asked for at the end."""
-        result = self._result
-        return self._patience.wait_for(lambda: result.fetchmany(rows)) if result else []
-
-    def chunks(self) -> Iterator[list[Row]]:
-        """All rows that are left, some at a time."""
-        while chunk := self.some(_AT_A_TIME):
-            yield chunk
-
-    def table(self, limit: int = 0) -> tuple[TextTable, bool]:
-        """The next rows, or all of them, as a table for people; and whether there are more."""
-        rows = self.some(limit) if limit else [row for chunk in self.chunks() for row in chunk]
-        more = bool(limit) and bool(self.some(1))
+    def print(self, limit: int = 0) -> int:
+        """Print the next rows, or all that are left, as a table for people; gives how many."""
         columns = [Column(name, _align(kind)) for name, kind in self.columns]
-        return TextTable(columns, [[shown(value) for value in row] for row in rows]), more
+        return print_rows(columns, (list(map(shown, row)) for row in islice(self.rows, limit or None)))
+
+    def _chunks(self) -> Iterator[list[Row]]:
+        result = self._result
+        while result and (chunk := self._patience.wait_for(lambda: result.fetchmany(_AT_A_TIME))):
+            yield chunk
 
 
 def ask(connection: duckdb.DuckDBPyConnection, text: str, seconds: float) -> Answer:
@@ -197,30 +194,44 @@ def _in_words(error: duckdb.Error) -> str:
     return str(error)
 
 
-def print_table(table: TextTable) -> None:
-    """Print it as a table, or one row below the other where it is too wide for the terminal."""
+def print_table(table: TextTable, first: int = 1) -> None:
+    """Print it as a table, or one row below the other, numbered from the first, where the terminal is too narrow."""
     room = width()
     head = table.head(room)
     if head is None:
-        say_lines(table.records())
+        say_lines(table.records(first))
         return
     say_lines(head, "bold")
     say_lines(table.body(room))
 
 
+def print_rows(columns: Sequence[Column], rows: Iterator[Sequence[str]]) -> int:
+    """Print rows as a table, or where they are many as tables one after the other, so that few are held at a time.
+
+    Returns:
+        How many there were.
+    """
+    printed = 0
+    while some := list(islice(rows, _IN_A_TABLE)):
+        print_table(TextTable(columns, some), printed + 1)
+        printed += len(some)
+    if not printed:
+        print_table(TextTable(columns, []))
+    return printed
+
+
 def _print_table(answer: Answer, limit: int) -> None:
-    table, more = answer.table(limit)
-    print_table(table)
-    if more:
+    printed = answer.print(limit)
+    if limit and next(answer.rows, None) is not None:
         warn(f"The first {counted(limit, 'row')}; there are more. All of them: --rows 0, --csv or --json.")
-    elif not table.rows:
+    elif not printed:
         say("(no rows)", "dim")
 
 
 def _print_csv(answer: Answer) -> None:
     write(csv_line(name for name, _ in answer.columns) + "\n")
-    for chunk in answer.chunks():
-        write("".join(csv_line(row) + "\n" for row in chunk))
+    for row in answer.rows:
+        write(csv_line(row) + "\n")
 
 
 def _print_json(answer: Answer) -> None:
@@ -230,13 +241,8 @@ def _print_json(answer: Answer) -> None:
         raise QueryError(
             f"Two columns are called {twice[0]!r}, which JSON cannot tell apart: name one of them with AS."
         )
-    before = "[\n"
-    for chunk in answer.chunks():
-        for row in chunk:
-            values = {name: json_value(value) for name, value in zip(names, row, strict=True)}
-            sys.stdout.write(before + json_text(values))
-            before = ",\n"
-    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+    sys.stdout.writelines(json_rows(names, answer.rows))
+    sys.stdout.write("\n")
 
 
 def _align(kind: str) -> Align:

@@ -70,10 +70,10 @@ class TextTable:
         for row in self.rows:
             yield self._line(row, widths)
 
-    def records(self) -> Iterator[str]:
-        """The rows one below the other, a line per cell: for what is too wide for a table."""
+    def records(self, first: int = 1) -> Iterator[str]:
+        """The rows one below the other, a line per cell, numbered from the first: for what is too wide for a table."""
         size = max((cell_len(column.heading) for column in self.columns), default=0)
-        for number, row in enumerate(self.rows, 1):
+        for number, row in enumerate(self.rows, first):
             yield f"── row {number} ".ljust(size + 12, "─")
             for column, cell in zip(self.columns, row, strict=True):
                 yield (column.heading + " " * (size - cell_len(column.heading)) + GAP + cell.strip()).rstrip()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import itertools
 import json
 import math
 import shlex
 import tomllib
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ks4_pipeline.cli.cells import csv_line, guarded, json_value, shown
+from ks4_pipeline.cli import query
+from ks4_pipeline.cli.cells import csv_line, guarded, json_rows, json_value, shown
 from ks4_pipeline.cli.console import command, counted, size
 from ks4_pipeline.cli.following import with_data_set
 from ks4_pipeline.cli.tables import Align, Column, TextTable
@@ -183,3 +186,40 @@ def test_a_file_that_cannot_be_added_to_is_left_alone_with_advice() -> None:
     text = f"data_sets = {{ ks4_national = {{ id = '{DEFAULT_ID}' }} }}\n"
     with pytest.raises(ConfigurationError, match=r"by hand:\n\[data_sets\.other\]"):
         with_data_set(text, OTHER, "A title", Settings().data_sets, Path("ks4.toml"))
+
+
+def test_json_is_written_while_the_rows_come() -> None:
+    endless = json_rows(["n"], ((n,) for n in itertools.count()))
+    assert [next(endless) for _ in range(2)] == ['[\n{"n": 0}', ',\n{"n": 1}']
+    for count in (0, 1, 3):
+        assert json.loads("".join(json_rows(["n"], ((n,) for n in range(count))))) == [{"n": n} for n in range(count)]
+
+
+def test_of_many_rows_few_are_held_and_each_table_is_aligned_by_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(query, "_IN_A_TABLE", 2)
+    printed = ""
+
+    def rows() -> Iterator[list[str]]:
+        nonlocal printed
+        for number in (1, 20, 300, 4000):
+            printed += capsys.readouterr().out
+            assert len(printed.splitlines()) == {1: 0, 20: 0, 300: 4, 4000: 4}[number]
+            yield [str(number)]
+
+    assert query.print_rows([Column("n", Align.RIGHT)], rows()) == 4
+    printed += capsys.readouterr().out
+    assert printed.splitlines() == [" n", "──", " 1", "20", "   n", "────", " 300", "4000"]
+
+
+def test_rows_of_a_second_table_go_on_in_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(query, "_IN_A_TABLE", 1)
+    monkeypatch.setattr(query, "width", lambda: 3)  # too narrow for a table
+    query.print_rows([Column("name")], iter([["a"], ["b"]]))
+    assert [line for line in capsys.readouterr().out.splitlines() if "row" in line] == [
+        "── row 1 ───────",
+        "── row 2 ───────",
+    ]
