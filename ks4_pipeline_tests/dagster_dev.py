@@ -159,9 +159,9 @@ class DagsterDev:
         switched = time.time()
 
         def looked_anew() -> bool:
-            return all(tick["timestamp"] > switched for tick in self._sensor(POLL_SENSOR, ticks=3)["ticks"])
+            return all(tick["timestamp"] > switched for tick in self._sensor(POLL_SENSOR, ticks=2)["ticks"])
 
-        wait_for("three more ticks of the poll sensor", looked_anew)
+        wait_for("two more ticks of the poll sensor", looked_anew)
         state = self._sensor(sensor, ticks=1)
         return state["status"] == "STOPPED" and all(tick["status"] != "STARTED" for tick in state["ticks"])
 
