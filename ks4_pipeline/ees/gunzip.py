@@ -10,11 +10,17 @@ from ks4_pipeline.ees.errors import EesTooLargeError, EesTransferError
 
 _PORTION = 1 << 20
 _MARK = b"\x1f\x8b"
+_FIXED, _FLAGS_AT = 10, 3
+_CHECKSUM, _EXTRA, _NAME, _COMMENT, _RESERVED = 0x02, 0x04, 0x08, 0x10, 0xE0
+_LONGEST_HEADER = (1 << 16) - 1
 _RATIO_COUNTS_FROM = 100_000_000
 
 
 class Gunzip:
     """Decodes gzip members one after the other; ISA-L checks each member's length and CRC.
+
+    A member's header is gathered first: ISA-L misreads one that comes in parts, and takes some that polars, which reads
+    the file again, does not.
 
     Args:
         url: where the bytes come from, for the errors.
@@ -29,7 +35,7 @@ class Gunzip:
         self._setting = setting
         self._ratio = ratio
         self._member = isal_zlib.decompressobj(wbits=31)
-        self._at_start = True
+        self._header: bytes | None = b""  # what has come of one that is not whole
         self._taken = self._given = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -43,10 +49,16 @@ class Gunzip:
         while chunk:
             if self._member.eof:
                 self._member = isal_zlib.decompressobj(wbits=31)
-                self._at_start = True
-            if self._at_start and not chunk.startswith(_MARK[: len(chunk)]):  # ISA-L waits for a whole header
-                raise self._damaged("it does not begin as gzip does")
-            self._at_start = False
+                self._header = b""
+            if self._header is not None:
+                chunk = self._header + chunk
+                try:
+                    whole = _has_header(chunk)
+                except ValueError as error:
+                    raise self._damaged(error) from error
+                self._header = None if whole else chunk
+                if not whole:
+                    return
             try:
                 portion = self._member.decompress(chunk, _PORTION)
             except isal_zlib.error as error:  # type: ignore[misc]  # its stub calls it an instance
@@ -63,7 +75,7 @@ class Gunzip:
         Raises:
             EesTransferError: when it is not.
         """
-        if self._at_start or not self._member.eof:
+        if self._header is not None or not self._member.eof:
             raise EesTransferError(self._url, "the gzip body ends before its end mark: the download was cut short.")
 
     def _damaged(self, why: object) -> EesTransferError:
@@ -76,6 +88,31 @@ class Gunzip:
             raise too_large(
                 self._url, f"unpacks to more than {self._ratio} times its size, as a bomb does", "max_csv_ratio"
             )
+
+
+def _has_header(start: bytes) -> bool:
+    """Whether some bytes begin with the whole header of a member, as RFC 1952 has it in section 2.3.
+
+    Raises:
+        ValueError: when they cannot be the begin of one.
+    """
+    if not start.startswith(_MARK[: len(start)]):
+        raise ValueError("it does not begin as gzip does")
+    if len(start) < _FIXED:
+        return False
+    flags, end = start[_FLAGS_AT], _FIXED
+    if flags & _RESERVED:
+        raise ValueError("its header has flags that gzip does not know")
+    if flags & _EXTRA:
+        end += 2 + int.from_bytes(start[end : end + 2], "little")
+    for text in (_NAME, _COMMENT):
+        if flags & text:
+            end = start.find(0, end) + 1 or len(start) + 1
+    if flags & _CHECKSUM:
+        end += 2
+    if end > _LONGEST_HEADER:
+        raise ValueError("its header is longer than 64 KiB")
+    return end <= len(start)
 
 
 def too_large(url: str, what: str, setting: str) -> EesTooLargeError:
