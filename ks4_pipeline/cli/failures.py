@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from ks4_pipeline.errors import ConfigurationError, Ks4Error, VersionNumberError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 NOT_LOADED = 1
 WRONG_USE = 2
@@ -27,8 +30,9 @@ READER_GONE = 141
 def reported() -> Iterator[None]:
     """Turn what a command may fail of into a message and an exit code; anything else is a bug and stays one."""
     try:
-        yield
-        sys.stdout.flush()
+        with _interruptible():
+            yield
+            sys.stdout.flush()
     except KeyboardInterrupt:
         _end("Interrupted.", INTERRUPTED)
     except BrokenPipeError:
@@ -41,12 +45,37 @@ def reported() -> Iterator[None]:
     except OSError as error:
         _end(_explained(error), NOT_LOADED)
     except Exception as error:
-        if _is_interrupt(error):
-            _end("Interrupted.", INTERRUPTED)
         message = _engine_failure(error)
         if message is None:
             raise
         _end(message, NOT_LOADED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let what fails after Ctrl-C be what Ctrl-C does: DuckDB makes it an error of whatever it was doing."""
+    came = False
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.default_int_handler(number, frame)
+
+    before = signal.getsignal(signal.SIGINT)
+    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if came:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
 
 
 def _end(message: str, code: int) -> None:
@@ -86,11 +115,6 @@ def _explained(error: OSError) -> str:
         errno.EROFS: " Choose another folder by KS4_DATA_DIR.",
     }
     return f"{what}{where}.{hints.get(error.errno or 0, '')}"
-
-
-def _is_interrupt(error: Exception) -> bool:
-    """Whether this is how DuckDB tells of Ctrl-C in the midst of its work, where Python says KeyboardInterrupt."""
-    return type(error) is RuntimeError and str(error) == "Query interrupted"
 
 
 def _engine_failure(error: Exception) -> str | None:

@@ -513,12 +513,28 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
     assert complaint == "Error: Interrupted.\n"
 
 
-def test_ctrl_c_in_the_midst_of_duckdb_ends_in_the_same_way() -> None:
+@pytest.mark.parametrize(
+    "work",
+    [
+        "while True: duckdb.execute('CREATE OR REPLACE TABLE t AS FROM range(1000000)')",
+        "while True: duckdb.execute('CREATE OR REPLACE TABLE t AS FROM slow')",
+    ],
+)
+def test_ctrl_c_in_the_midst_of_duckdb_ends_in_the_same_way(work: str) -> None:
     program = (
-        "import os, signal, threading, duckdb\nfrom ks4_pipeline.cli import app\n"
+        "import os, signal, threading, time, duckdb, polars\nfrom ks4_pipeline.cli import app\n"
+        "from ks4_pipeline.errors import Ks4Error\n"
+        "class Slow:\n"
+        "    looks = 0\n"
+        "    def __arrow_c_stream__(self, schema=None):\n"
+        "        self.looks += 1\n        time.sleep(60 if self.looks > 1 else 0)\n"
+        "        return polars.DataFrame({'a': [1]}).__arrow_c_stream__(schema)\n"
         "@app.command()\ndef endless():\n"
+        "    duckdb.register('slow', Slow())\n"
         "    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-        "    while True:\n        duckdb.execute('CREATE OR REPLACE TABLE t AS FROM range(1000000)')\n"
+        "    try:\n"
+        f"        {work}\n"
+        "    except duckdb.Error as error:\n        raise Ks4Error('The edition could not be made.') from error\n"
         "app(['endless'])"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
