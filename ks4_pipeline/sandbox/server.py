@@ -45,6 +45,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 5050
 _READY_WITHIN = 20.0
 _STOPPED_WITHIN = 10.0
+_ANSWERS_END_WITHIN = 1.0
 
 
 class Sandbox:
@@ -288,14 +289,17 @@ class _Server:
         self._thread.join(_STOPPED_WITHIN)
 
     async def _serve(self) -> None:
-        """Serve until told to end; whoever runs this cancels what is then still being answered."""
+        """Serve until told to end; who is being answered then is cut off, and what still answers cancelled."""
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._listening]))
         self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, serving.cancel)
         await asyncio.wait([serving])
         for listener in self._uvicorn.servers:
             listener.close()
-        for connection in list(self._uvicorn.server_state.connections):
+        state = self._uvicorn.server_state
+        for connection in list(state.connections):
             connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_ANSWERS_END_WITHIN)
 
 
 def _id(data_set_id: UUID | str) -> UUID:

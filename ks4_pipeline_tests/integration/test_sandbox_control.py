@@ -13,6 +13,7 @@ import pytest
 from ks4_pipeline.errors import ConfigurationError, Ks4Error
 from ks4_pipeline.sandbox import Sandbox, SandboxError, serve, server
 from ks4_pipeline.sandbox.authoring import write_data_set
+from ks4_pipeline.sandbox.faults import Fault, FaultKind
 
 HTTP = httpx.Client(trust_env=False)
 ID = "0f3c9701-2ab4-7c55-8e1d-6b0a4f2d9c31"
@@ -219,6 +220,24 @@ def test_a_sandbox_stops_and_its_port_is_free_again(root):
     port = int(url.split(":")[2].split("/")[0])
     with Sandbox(root, port=port) as again:
         assert get(again).status_code == 200
+
+
+def test_who_is_being_answered_when_it_stops_is_cut_off_without_noise(root, caplog):
+    ends = []
+
+    def wait_for_an_answer(url):
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(url, timeout=60)
+        ends.append(url)
+
+    with Sandbox(root, faults=[Fault(kind=FaultKind.STALL)]) as sandbox:
+        waiting = threading.Thread(target=wait_for_an_answer, args=(f"{sandbox.url}/v1/data-sets/{ID}/versions",))
+        waiting.start()
+        while not sandbox.requests:
+            time.sleep(0.01)
+    waiting.join()
+    assert len(ends) == 1
+    assert [record for record in caplog.records if record.name.startswith(("uvicorn", "asyncio"))] == []
 
 
 def test_a_taken_port_is_told(root, sandbox):
