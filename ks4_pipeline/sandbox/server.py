@@ -261,7 +261,8 @@ class _Server:
         )
         self._uvicorn = uvicorn.Server(config)
         self._listening = listening
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="ks4-sandbox", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ks4-sandbox", daemon=True)
+        self._ended = threading.Event()  # and not the thread's join, which believes it ended when Ctrl-C comes
         self._end: Callable[[], object] = lambda: None
 
     def start(self) -> None:
@@ -273,20 +274,25 @@ class _Server:
         self._thread.start()
         deadline = time.monotonic() + _READY_WITHIN
         while not self._uvicorn.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
+            if self._ended.is_set() or time.monotonic() > deadline:
                 raise SandboxError("The sandbox's server did not start.")
             time.sleep(0.002)
 
     def runs(self, seconds: float) -> bool:
         """Whether it still serves after so many seconds, or what is left of them when it ends."""
-        self._thread.join(seconds)
-        return self._thread.is_alive()
+        return not self._ended.wait(seconds)
 
     def stop(self) -> None:
         """End it."""
         with suppress(RuntimeError):  # it has ended by itself
             self._end()
-        self._thread.join(_STOPPED_WITHIN)
+        self._ended.wait(_STOPPED_WITHIN)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ended.set()
 
     async def _serve(self) -> None:
         """Serve until told to end; who is being answered then is cut off, and what still answers cancelled."""
