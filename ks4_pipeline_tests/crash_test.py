@@ -303,6 +303,9 @@ class Stage:
         with self._copy() as data_dir:
             code, passages = self._command(data_dir, None, tracing=True)
             assert code == self.scene.exit_code, (code, passages[-1:], self._said())
+            assert not [name for name, _ in passages if str(self._folder) in name], (
+                "in another copy it has another name"
+            )
         with self._copy() as data_dir:
             begun = time.monotonic()
             code, _ = self._command(data_dir, None)

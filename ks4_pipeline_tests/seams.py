@@ -93,7 +93,7 @@ def _flushed(root: Path, fsync: Callable[[int], None], passed: Passed) -> Callab
             path = str(Path(f"/proc/self/fd/{handle}").readlink())
         except OSError:
             path = ""
-        _stepped(f"os.fsync {_VARIABLE.sub('*', path.removeprefix(f'{root}{os.sep}'))}", fsync, passed)(handle)
+        _stepped(f"os.fsync {_told(root, path)}", fsync, passed)(handle)
 
     return flushed
 
@@ -105,9 +105,14 @@ def _watch_files(root: Path, passed: Passed) -> None:
         if event in _CHANGES or (event == "open" and args[2] & _WRITES):
             path = os.fsdecode(args[0]) if isinstance(args[0], str | bytes | os.PathLike) else ""
             if path.startswith(below):
-                passed(f"before {event} {_VARIABLE.sub('*', path.removeprefix(below))}")
+                passed(f"before {event} {_told(root, path)}")
 
     sys.addaudithook(hear)
+
+
+def _told(root: Path, path: str) -> str:
+    """A path so that it is the same in every copy of the folder, and for every process."""
+    return _VARIABLE.sub("*", "." if path == str(root) else path.removeprefix(f"{root}{os.sep}"))
 
 
 def _watch_module(module: Any, called: str, passed: Passed) -> None:
