@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
+from ks4_pipeline.cli.interruption import interruptible
 from ks4_pipeline.errors import ConfigurationError, Ks4Error, VersionNumberError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
 NOT_LOADED = 1
 WRONG_USE = 2
@@ -30,7 +28,7 @@ READER_GONE = 141
 def reported() -> Iterator[None]:
     """Turn what a command may fail of into a message and an exit code; anything else is a bug and stays one."""
     try:
-        with _interruptible():
+        with interruptible():
             yield
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -49,33 +47,6 @@ def reported() -> Iterator[None]:
         if message is None:
             raise
         _end(message, NOT_LOADED)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let what fails after Ctrl-C be what Ctrl-C does: DuckDB makes it an error of whatever it was doing."""
-    came = False
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        signal.default_int_handler(number, frame)
-
-    before = signal.getsignal(signal.SIGINT)
-    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
-    if ours:
-        signal.signal(signal.SIGINT, interrupted)
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except Exception as error:
-        if came:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
 
 
 def _end(message: str, code: int) -> None:

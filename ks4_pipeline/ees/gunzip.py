@@ -12,7 +12,7 @@ _PORTION = 1 << 20
 _MARK = b"\x1f\x8b"
 _FIXED, _FLAGS_AT = 10, 3
 _CHECKSUM, _EXTRA, _NAME, _COMMENT, _RESERVED = 0x02, 0x04, 0x08, 0x10, 0xE0
-_LONGEST_HEADER = (1 << 16) - 1
+_LONGEST_TEXT = (1 << 16) - 1
 _RATIO_COUNTS_FROM = 100_000_000
 
 
@@ -107,11 +107,11 @@ def _has_header(start: bytes) -> bool:
         end += 2 + int.from_bytes(start[end : end + 2], "little")
     for text in (_NAME, _COMMENT):
         if flags & text:
-            end = start.find(0, end) + 1 or len(start) + 1
+            begin, end = end, start.find(0, end) + 1 or len(start) + 1
+            if end - begin > _LONGEST_TEXT + 1:
+                raise ValueError("a name or comment in its header is longer than 64 KiB")
     if flags & _CHECKSUM:
         end += 2
-    if end > _LONGEST_HEADER:
-        raise ValueError("its header is longer than 64 KiB")
     return end <= len(start)
 
 

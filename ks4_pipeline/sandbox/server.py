@@ -264,6 +264,7 @@ class _Server:
         self._thread = threading.Thread(target=self._run, name="ks4-sandbox", daemon=True)
         self._ended = threading.Event()  # and not the thread's join, which believes it ended when Ctrl-C comes
         self._end: Callable[[], object] = lambda: None
+        self._is_told = False
 
     def start(self) -> None:
         """Let it serve; when this returns it answers.
@@ -283,10 +284,12 @@ class _Server:
         return not self._ended.wait(seconds)
 
     def stop(self) -> None:
-        """End it."""
+        """End it, however far it has come."""
+        self._is_told = True
         with suppress(RuntimeError):  # it has ended by itself
             self._end()
-        self._ended.wait(_STOPPED_WITHIN)
+        if self._thread.ident is not None:
+            self._ended.wait(_STOPPED_WITHIN)
 
     def _run(self) -> None:
         try:
@@ -298,14 +301,17 @@ class _Server:
         """Serve until told to end; who is being answered then is cut off, and what still answers cancelled."""
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._listening]))
         self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, serving.cancel)
-        await asyncio.wait([serving])
-        for listener in self._uvicorn.servers:
+        if not self._is_told:
+            await asyncio.wait([serving])
+        for listener in self._uvicorn.servers if self._uvicorn.started else ():
             listener.close()
         state = self._uvicorn.server_state
         for connection in list(state.connections):
             connection.transport.abort()
         if state.tasks:
             await asyncio.wait(state.tasks, timeout=_ANSWERS_END_WITHIN)
+        if serving.done() and not serving.cancelled():
+            serving.result()  # the error it ended of, if it did
 
 
 def _id(data_set_id: UUID | str) -> UUID:

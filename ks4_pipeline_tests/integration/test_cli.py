@@ -513,6 +513,19 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
     assert complaint == "Error: Interrupted.\n"
 
 
+def test_ctrl_c_waits_for_the_end_of_an_import(tmp_path: Path) -> None:
+    """Broken off, it would keep locks for which other threads then wait for ever."""
+    interrupted = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('imported')\n"
+    (tmp_path / "interrupted.py").write_text(interrupted, encoding="utf-8")
+    for work in ("import time; time.sleep(60)", "pass"):
+        program = (
+            f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom ks4_pipeline.cli import app\n"
+            f"@app.command()\ndef work():\n    import interrupted\n    {work}\napp(['work'])"
+        )
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (130, "imported\n", "Error: Interrupted.\n")
+
+
 @pytest.mark.parametrize(
     "work",
     [
