@@ -1,4 +1,4 @@
-"""Ctrl-C, which comes at any instant: it waits for the end of an import, and what fails after it ends as it does."""
+"""Ctrl-C, at any instant: it waits until nothing is broken by it, and what fails after it ends as it does."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 _AGAIN_AFTER = 0.02
 _IMPORTS = "<frozen importlib._bootstrap>"
+_AT_LOCKS = {"__enter__", "__exit__"}
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C end the block in ``KeyboardInterrupt``, whatever becomes of it underway.
 
-    DuckDB makes it an error of whatever it was doing. An import that is broken off may leave Python's locks taken, for
-    which other threads wait for ever, and leaves halves of modules: so it comes again until there is none.
+    DuckDB makes it an error of whatever it was doing. In the midst of an import, or where a ``with`` begins or ends, it
+    would leave a lock taken for which other threads, or this one at its end, wait for ever: there it comes again later.
     """
     came = False
     again: threading.Timer | None = None
@@ -32,7 +33,7 @@ def interruptible() -> Iterator[None]:
     def interrupted(number: int, frame: FrameType | None) -> None:
         nonlocal came, again
         came, again = True, None
-        if not _is_importing(frame):
+        if not _is_delicate(frame):
             signal.default_int_handler(number, frame)
         again = threading.Timer(_AGAIN_AFTER, _interrupt)
         again.daemon = True
@@ -68,7 +69,9 @@ def _interrupt() -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _is_delicate(frame: FrameType | None) -> bool:
+    if frame and frame.f_code.co_name in _AT_LOCKS:
+        return True
     while frame:
         if frame.f_code.co_filename == _IMPORTS:
             return True

@@ -513,17 +513,21 @@ def test_ctrl_c_ends_with_130_and_one_line() -> None:
     assert complaint == "Error: Interrupted.\n"
 
 
-def test_ctrl_c_waits_for_the_end_of_an_import(tmp_path: Path) -> None:
-    """Broken off, it would keep locks for which other threads then wait for ever."""
-    interrupted = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('imported')\n"
-    (tmp_path / "interrupted.py").write_text(interrupted, encoding="utf-8")
-    for work in ("import time; time.sleep(60)", "pass"):
-        program = (
-            f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom ks4_pipeline.cli import app\n"
-            f"@app.command()\ndef work():\n    import interrupted\n    {work}\napp(['work'])"
-        )
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-        assert (ended.returncode, ended.stdout, ended.stderr) == (130, "imported\n", "Error: Interrupted.\n")
+@pytest.mark.parametrize("after", ["time.sleep(60)", "pass"])
+@pytest.mark.parametrize("before", ["import interrupted", "with Lock(): {after}"])
+def test_ctrl_c_waits_where_it_would_leave_a_lock_taken(tmp_path: Path, before: str, after: str) -> None:
+    """Others would wait for it for ever: of an import for Python's own, of a Lock in Python for that."""
+    interrupt = "os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "interrupted.py").write_text(f"import os, signal\n{interrupt}\nprint('whole')\n", encoding="utf-8")
+    program = (
+        f"import os, signal, sys, time\nsys.path.insert(0, {str(tmp_path)!r})\nfrom ks4_pipeline.cli import app\n"
+        "class Lock:\n"
+        f"    def __enter__(self):\n        {interrupt}\n        print('whole')\n"
+        "    def __exit__(self, *error): pass\n"
+        f"@app.command()\ndef work():\n    {before.format(after=after)}\n    {after}\napp(['work'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "whole\n", "Error: Interrupted.\n")
 
 
 @pytest.mark.parametrize(
