@@ -28,11 +28,12 @@ def interruptible() -> Iterator[None]:
     would leave a lock taken for which other threads, or this one at its end, wait for ever: there it comes again later.
     """
     came = False
-    again: threading.Timer | None = None
+    again = threading.Timer(_AGAIN_AFTER, _interrupt)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         nonlocal came, again
-        came, again = True, None
+        came = True
+        again.cancel()
         if not _is_delicate(frame):
             signal.default_int_handler(number, frame)
         again = threading.Timer(_AGAIN_AFTER, _interrupt)
@@ -53,12 +54,11 @@ def interruptible() -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     else:
-        if again:
+        if again.is_alive():
             raise KeyboardInterrupt
     finally:
         signal.signal(signal.SIGINT, before)
-        if again:
-            again.cancel()
+        again.cancel()
 
 
 def _interrupt() -> None:
