@@ -68,8 +68,9 @@ def test_not_a_number(text):
 @given(
     st.sampled_from((SOUND, TEXTS)).flatmap(lambda cells: st.lists(st.tuples(TEXTS, cells), min_size=1, max_size=40)),
     st.integers(1, 3),
+    st.sampled_from([frozenset(), frozenset({"place"})]),
 )
-def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows, per_block):
+def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows, per_block, repeated):
     """Numbers and markers are; whatever else stands in a block, infinities or empty cells in quotes, ends it."""
     columns = Columns((Column("place", Role.FILTER), Column("figure", Role.INDICATOR, FIGURE)))
     text = io.StringIO(newline="")
@@ -83,14 +84,17 @@ def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows
     source, typed = tmp_path / "plain.csv", tmp_path / "typed.parquet"
     source.write_bytes(b"".join(lines))
     observations._write(observations._on_disk(source, columns), typed)
-    blocks = (b"".join(lines[start : start + per_block]) for start in range(0, len(lines), per_block))
-    arriving = observations._arriving((typed() for typed in observations._typed(blocks, columns)), columns)
+    frames = (
+        observations._typed_block(b"".join(lines[start : start + per_block]), columns, repeated, has_header=start == 0)
+        for start in range(0, len(lines), per_block)
+    )
+    arriving = observations._arriving(frames, columns, repeated)
     if any(number_by_python(cell) is None and cell not in MARKERS for _, cell in rows):
-        with pytest.raises((observations._OddCellError, pl.exceptions.PolarsError)):
+        with pytest.raises((observations._NotAsExpectedError, pl.exceptions.PolarsError)):
             arriving.collect()
         return
     arrived = arriving.collect()
-    assert arrived.with_columns(pl.col("figure_flag").cast(pl.String)).equals(pl.read_parquet(typed))
+    assert arrived.with_columns(pl.col("place", "figure_flag").cast(pl.String)).equals(pl.read_parquet(typed))
     assert arrived.rows() == [
         (place or None, number := number_by_python(cell), cell if number is None else None) for place, cell in rows
     ]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ks4_pipeline import csv_arrival
+from ks4_pipeline import csv_arrival, observations
 from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.faults import RefusedVersionError
@@ -37,6 +37,15 @@ MARKED = st.sampled_from(sorted(MARKERS))
 CELL = st.one_of(NUMBERS, MARKED)
 LABEL = st.text(alphabet='ac1x ,"\n\r\té😀\ufeff', max_size=6)
 ROWS = st.lists(st.tuples(LABEL, CELL, CELL), max_size=12)
+
+
+def arrive(version, ahead, portion=7):
+    """Let the CSV of a version come again, for :class:`Ahead` to read."""
+    content = version.csv.read_bytes()
+    portions = (content[at : at + portion] for at in range(0, len(content), portion))
+    records = csv_arrival.Records(portions, Gunzip("url", 1 << 30, "max_csv_bytes"))
+    ahead.read(version.meta, records)
+    records.finish()
 
 
 def same(cell, value, flag):
@@ -88,8 +97,9 @@ SPELT = {"[z]": "z", " c ": "c", "[ Low ]": "low", " 12": "12", "3\t": "3"}
     odd=st.none() | st.sampled_from([*SPELT, "inf", "NaN", "*", ""]),
     place=st.integers(0, 11),
     block=st.integers(1, 150),
+    repeated=st.sampled_from([0, 1, 4]),
 )
-def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, rows, odd, place, block):
+def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, rows, odd, *, place, block, repeated):
     cells = [list(row) for row in rows]
     if odd is not None:
         cells[place % len(rows)][1 + place % 2] = odd
@@ -97,11 +107,8 @@ def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, r
     store = ObservationsStore(tmp_path / "o")
     with pytest.MonkeyPatch.context() as patch, store.ahead(DATA_SET) as ahead:
         patch.setattr(csv_arrival, "_BLOCK", block)
-        content = version.csv.read_bytes()
-        portions = (content[at : at + 7] for at in range(0, len(content), 7))
-        records = csv_arrival.Records(portions, Gunzip("url", 1 << 20, "max_csv_bytes"))
-        ahead.read(META, records)
-        records.finish()
+        patch.setattr(observations, "_REPEATED", repeated)
+        arrive(version, ahead)
         assert ahead.is_of(version) == (odd is None)
         if odd is not None and odd not in SPELT:
             with pytest.raises(RefusedVersionError, match="row"):
@@ -110,8 +117,58 @@ def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, r
         made = store.make(DATA_SET, version, ahead)
     other = ObservationsStore(tmp_path / "p").make(DATA_SET, version)
     assert made.facts.model_dump(exclude={"parquet"}) == other.facts.model_dump(exclude={"parquet"})
-    as_text = pl.col("^.*_flag$").cast(pl.String)
+    as_text = pl.col("grp", "^.*_flag$").cast(pl.String)
     assert pl.read_parquet(made.parquet).with_columns(as_text).equals(pl.read_parquet(other.parquet))
+
+
+@pytest.mark.parametrize(("bound", "most"), [("_MOST_TEXTS", 100), ("_LONGEST_TEXT", 3)])
+def test_texts_that_were_to_repeat_and_grow_too_many_or_too_long_are_typed_from_the_file(
+    tmp_path, monkeypatch, bound, most
+):
+    monkeypatch.setattr(csv_arrival, "_BLOCK", 500)
+    rows = [("aaa", "1", "2")] * 100 + [(f"{number:04}", "1", "2") for number in range(200)]
+    version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *rows]), len(rows))
+    store = ObservationsStore(tmp_path / "o")
+    with store.ahead(DATA_SET) as ahead:
+        arrive(version, ahead)
+        assert ahead.is_of(version), "both bounds allow it"
+        monkeypatch.setattr(observations, bound, most)
+        arrive(version, ahead)
+        assert not ahead.is_of(version)
+        made = store.make(DATA_SET, version, ahead)
+    assert pl.read_parquet(made.parquet)["grp"].to_list() == [row[0] for row in rows]
+
+
+@pytest.mark.parametrize(("groups", "kept"), [(3, pl.Categorical()), (400, pl.String())])
+def test_texts_are_kept_once_where_they_repeat_in_the_first_block(tmp_path, groups, kept):
+    rows = [(f"g{number % groups}", "1", "2") for number in range(400)]
+    version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *rows]), len(rows))
+    store = ObservationsStore(tmp_path / "o")
+    with store.ahead(DATA_SET) as ahead:
+        arrive(version, ahead)
+        made = store.make(DATA_SET, version, ahead)
+    found = pl.read_parquet(made.parquet)
+    assert found.schema["grp"] == kept
+    assert found["grp"].to_list() == [row[0] for row in rows]
+
+
+def test_rows_that_repeat_are_found_wherever_they_stand(tmp_path, monkeypatch):
+    """Texts that are kept once have other numbers in each part of the Parquet file."""
+    monkeypatch.setattr(csv_arrival, "_BLOCK", 1 << 18)
+    monkeypatch.setattr(observations, "_REPEATED", 0)
+    meta = Meta(
+        filters=tuple(Filter(id=name, column=name, label=name) for name in ("grp", "kind")),
+        indicators=META.indicators[:1],
+    )
+    rows = [(f"g{number // 400}", f"k{number % 400}", "1") for number in range(300_000)]
+    rows += [rows[0], (*rows[123_456][:2], "2")]
+    version = landed(tmp_path / "l", quoted([("grp", "kind", "pupils"), *rows]), len(rows), meta)
+    store = ObservationsStore(tmp_path / "o")
+    with store.ahead(DATA_SET) as ahead:
+        arrive(version, ahead, 1 << 16)
+        assert ahead.is_of(version)
+        facts = store.make(DATA_SET, version, ahead).facts
+    assert (facts.rows_sharing_key, facts.repeated_rows) == (4, 1)
 
 
 def test_observations_are_made_once_and_found_again(tmp_path):
