@@ -19,6 +19,7 @@ _BOM = codecs.BOM_UTF8
 _QUOTE = b'"'
 
 _Places = npt.NDArray[np.intp]
+_NONE: _Places = np.empty(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ def _count(text: bytes, byte: bytes) -> int:
 
 
 def _places_of_quotes(text: bytes) -> _Places:
+    if _QUOTE not in text:  # as in nearly all portions of most files; ten times as fast to find out
+        return _NONE
     return np.flatnonzero(_codes(text) == ord(_QUOTE))
 
 

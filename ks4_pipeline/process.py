@@ -11,18 +11,21 @@ import threading
 _OBJECTS_BETWEEN_COLLECTIONS = 500_000
 _POLARS_MEMORY = "_RJEM_MALLOC_CONF"
 _KEPT_FOR_SECONDS = 3
+_NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def begin() -> None:
-    """Set the process up, before polars is imported.
+    """Set the process up, before polars and numpy are imported.
 
     Imports make many objects and no garbage: looked through hundreds of times less often, they take a tenth less time.
     What polars frees it keeps for some seconds before the system gets it back, and mostly needs again by then: over 10
-    million rows half as many pages are to be cleared anew. Who has set that himself keeps it.
+    million rows half as many pages are to be cleared anew. numpy's linear algebra, which nobody here needs, begins with
+    a thread for each core, and half of what its import costs is their waiting. Who has set these himself keeps them.
     """
     _open_streams()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     os.environ.setdefault(_POLARS_MEMORY, f"dirty_decay_ms:{_KEPT_FOR_SECONDS * 1000},muzzy_decay_ms:0")
+    os.environ.setdefault(_NUMPY_THREADS, "1")
 
 
 def _open_streams() -> None:

@@ -19,14 +19,18 @@ def ended(program: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedPr
     )
 
 
-def test_polars_keeps_memory_for_some_seconds_unless_somebody_set_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_are_set_up_for_short_work_unless_somebody_set_that(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
-    monkeypatch.delenv("_RJEM_MALLOC_CONF", raising=False)
+    ours = {"_RJEM_MALLOC_CONF": "dirty_decay_ms:3000,muzzy_decay_ms:0", "OPENBLAS_NUM_THREADS": "1"}
+    theirs = {"_RJEM_MALLOC_CONF": "narenas:1", "OPENBLAS_NUM_THREADS": "2"}
+    for name in ours:
+        monkeypatch.setenv(name, "")
+        del os.environ[name]  # what is set from here on is taken back with it
     begin()
-    assert "dirty_decay_ms:3000" in os.environ["_RJEM_MALLOC_CONF"]
-    monkeypatch.setenv("_RJEM_MALLOC_CONF", "narenas:1")
+    assert {name: os.environ[name] for name in ours} == ours
+    os.environ.update(theirs)
     begin()
-    assert os.environ["_RJEM_MALLOC_CONF"] == "narenas:1"
+    assert {name: os.environ[name] for name in ours} == theirs
 
 
 def test_all_is_said_and_what_was_left_to_be_done_is_done() -> None:
