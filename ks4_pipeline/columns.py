@@ -10,6 +10,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
 from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
@@ -21,7 +22,8 @@ FILE_VERSION = "version"
 TOTALS = ("total", "all pupils", "all")
 """What the publisher calls the option of a filter that stands for all the others together, in lower case."""
 _TIME = frozenset({"time_period", "time_identifier"})
-_GEOGRAPHY = frozenset({"geographic_level"}).union(*(level.columns for level in GEOGRAPHIC_LEVELS))
+_LEVEL = "geographic_level"
+_GEOGRAPHY = frozenset({_LEVEL}).union(*(level.columns for level in GEOGRAPHIC_LEVELS))
 
 
 class Role(StrEnum):
@@ -126,6 +128,28 @@ def assign(header: Sequence[str], meta: Meta, faults: Faults) -> Columns:
             Fault(f"the file has no such column, and /meta names it as {kind} {item.label!r}{hint}", item.column)
         )
     return columns
+
+
+def with_few_texts(columns: Columns, meta: Meta, most: int) -> frozenset[str]:
+    """The columns of time, place and filters that hold the fewest texts, as many as come to ``most`` texts together.
+
+    How many a column holds is what ``/meta`` lists, which need not be true of the file; no column is taken of which it
+    lists nothing.
+    """
+    listed = {
+        **dict.fromkeys(_TIME, len(meta.time_periods)),
+        _LEVEL: len(meta.geographic_levels),
+        **{name: len(group.options) for group in meta.locations for name in _level_columns(group.level.code)},
+        **{item.column: len(item.options) for item in meta.filters},
+    }
+    names = [column.name for column in columns.descriptive if listed.get(column.name)]
+    fewest = sorted(names, key=listed.__getitem__)
+    together = accumulate(listed[name] for name in fewest)
+    return frozenset(name for name, texts in zip(fewest, together, strict=True) if texts <= most)
+
+
+def _level_columns(code: str) -> tuple[str, ...]:
+    return next((level.columns for level in GEOGRAPHIC_LEVELS if level.code == code), ())
 
 
 def _role(name: str, described: Filter | Indicator | None) -> Role:

@@ -10,9 +10,9 @@ spellings and numbers with blanks around them from what must be refused.
 
 The pass may be made while the CSV is still arriving (:class:`Ahead`): decoding it is the largest part of the work, and
 it is decoded then anyway. Flags are then of a type that holds canonical markers and nothing else, which is written in
-two thirds of the time of text; the first cell that is something else ends it. Texts of time, place and filters that
-repeat are kept once each, which saves a fifth of the work; too many of them end it as well. Whether the result is of
-use is known only when all has landed; if not, it is made again, from the file.
+two thirds of the time of text; the first cell that is something else ends it. Columns of few texts keep each text once,
+which saves a fifth of the work; far more texts than the publisher lists end it too. Whether the result is of use is
+known only when all has landed; if not, it is made again, from the file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from polars.io.plugins import register_io_source
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ks4_pipeline import census, csv_exact, disk, durable, unfinished
-from ks4_pipeline.columns import Column, Columns, Role, assign, parse_header
+from ks4_pipeline.columns import Column, Columns, Role, assign, parse_header, with_few_texts
 from ks4_pipeline.csv_arrival import Records
 from ks4_pipeline.ees.models import Meta, Number
 from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
@@ -52,11 +52,11 @@ _TYPING = 2
 """Blocks typed at once: polars leaves a tenth of two cores idle with one (measured)."""
 _AHEAD = 3
 """Blocks made ahead of each step: enough that none waits for another."""
-_REPEATED = 4
-"""How often a column's texts stand in the first block, on average, for them to be kept once."""
+_FEW_TEXTS = 10_000
+"""Of all columns together that keep each text once; with fifty thousand it takes longer than without (measured)."""
 _MOST_TEXTS = 1 << 16
 _LONGEST_TEXT = 1 << 10
-"""Texts kept so, of all columns together, and the bytes of the longest: at most 64 MiB."""
+"""Texts that may stand in these columns, and the bytes of the longest: 64 MiB, and what four blocks bring at once."""
 _Part = TypeVar("_Part")
 _MARKER = pl.Enum(list(MARKERS))
 _ROW = "\0row"  # a NUL cannot be in a header that was accepted, so this name is free
@@ -211,18 +211,16 @@ class Ahead:
         columns = assign(names, meta, faults)
         if faults or not first:
             return
+        few = with_few_texts(columns, meta, _FEW_TEXTS)
         try:
             with (
                 ThreadPoolExecutor(1, thread_name_prefix="ks4-blocks") as unpacking,
                 ThreadPoolExecutor(_TYPING, thread_name_prefix="ks4-cells") as typing,
             ):
-                begin = _typed_block(first, columns, has_header=True)
-                repeated = _repeated(begin, columns)
                 texts = takewhile(bool, _ahead(repeat(partial(next, blocks, b"")), unpacking))
-                frames = _ahead((partial(_typed_block, text, columns, repeated) for text in texts), typing)
-                as_kept = begin.cast(dict.fromkeys(repeated, pl.Categorical()))
-                _write(_arriving(chain([as_kept], frames), columns, repeated), self._path)
-        except (pl.exceptions.PolarsError, _NotAsExpectedError):
+                frames = _ahead(_typed(chain([first], texts), columns, few), typing)
+                _write(_arriving(frames, columns, few), self._path)
+        except (pl.exceptions.PolarsError, _NotAsListedError):
             return
         self._records, self._columns = records, columns
 
@@ -355,58 +353,51 @@ def _on_disk(source: Path, columns: Columns) -> pl.LazyFrame:
     return pl.scan_csv(source, schema=_text_schema(columns), **_AS_TEXT).select(cells)
 
 
-class _NotAsExpectedError(Exception):
+class _NotAsListedError(Exception):
     """A cell of a numeric indicator that is neither a finite number nor a canonical marker, or too many other texts."""
 
 
-def _repeated(begin: pl.DataFrame, columns: Columns) -> frozenset[str]:
-    """The descriptive columns whose texts are few and short, by the first cells of a file."""
-    names = [column.name for column in columns.descriptive]
-    if not names:
-        return frozenset()
-    few = pl.col(names).n_unique() * _REPEATED <= pl.len()
-    short = pl.col(names).str.len_bytes().max().fill_null(0) <= _LONGEST_TEXT
-    found = begin.select(few & short).row(0, named=True)
-    return frozenset(name for name in names if found[name])
-
-
-def _typed_block(
-    block: bytes, columns: Columns, repeated: frozenset[str] = frozenset(), *, has_header: bool = False
-) -> pl.DataFrame:
-    """The cells of a block of whole records.
+def _typed(blocks: Iterable[bytes], columns: Columns, few: frozenset[str]) -> Iterator[Callable[[], pl.DataFrame]]:
+    """What gives the typed cells of each block of whole records; the first block begins with the header.
 
     Args:
-        block: of the CSV.
+        blocks: of the CSV.
         columns: of the version.
-        repeated: the columns whose texts are kept once each.
-        has_header: whether the block begins with it.
+        few: the columns that keep each text once.
+    """
+    for number, block in enumerate(blocks):
+        yield partial(_typed_block, block, columns, few, has_header=number == 0)
+
+
+def _typed_block(block: bytes, columns: Columns, few: frozenset[str], *, has_header: bool) -> pl.DataFrame:
+    """Its cells.
 
     Raises:
-        _NotAsExpectedError: when not all of them can be typed as they stand, or there are too many texts.
+        _NotAsListedError: when not all of them can be typed as they stand, or there are too many texts to keep.
     """
     options: _AsText = {**_AS_TEXT, "skip_rows": int(has_header)}
     if not has_header and block.startswith(codecs.BOM_UTF8):  # polars would take it for a file's, and not for a cell's
         block, options["skip_rows"] = b"\n" + block, 1
-    text = pl.scan_csv(block, schema=_text_schema(columns, repeated), **options)
+    text = pl.scan_csv(block, schema=_text_schema(columns, few), **options)
     frame = text.select(_cells(columns, _number_or_infinite, _MARKER)).collect()
-    as_expected = [
+    as_listed = [
         pl.col(column.name).is_finite().all()
         & (pl.col(column.name).null_count() + pl.col(column.flag).null_count() == pl.len())
         for column in columns.numeric
     ]
-    as_expected += [
+    as_listed += [
         (pl.col(name).to_physical().max().fill_null(0) < _MOST_TEXTS)
-        & (pl.col(name).cat.len_bytes().max().fill_null(0) <= _LONGEST_TEXT)
-        for name in repeated
+        & (pl.col(name).unique().cast(pl.String).str.len_bytes().max().fill_null(0) <= _LONGEST_TEXT)
+        for name in few
     ]
-    if as_expected and not all(frame.select(as_expected).row(0)):
-        raise _NotAsExpectedError
+    if as_listed and not all(frame.select(as_listed).row(0)):
+        raise _NotAsListedError
     return frame
 
 
-def _arriving(typed: Iterable[pl.DataFrame], columns: Columns, repeated: frozenset[str]) -> pl.LazyFrame:
+def _arriving(typed: Iterable[pl.DataFrame], columns: Columns, few: frozenset[str]) -> pl.LazyFrame:
     """The typed cells of a CSV that is still arriving; may be collected once."""
-    schema = {column.name: _arriving_type(column, repeated) for column in columns.observations}
+    schema = {column.name: _arriving_type(column, few) for column in columns.observations}
 
     def frames(
         projected: list[str] | None, _predicate: pl.Expr | None, _rows: int | None, _batch_size: int | None
@@ -417,16 +408,20 @@ def _arriving(typed: Iterable[pl.DataFrame], columns: Columns, repeated: frozens
     return register_io_source(frames, schema=schema)
 
 
-def _arriving_type(column: Column, repeated: frozenset[str]) -> pl.DataType:
+def _arriving_type(column: Column, few: frozenset[str]) -> pl.DataType:
     if column.is_numeric:
         return pl.Float64()
     if column.role is Role.FLAG:
         return _MARKER
-    return pl.Categorical() if column.name in repeated else pl.String()
+    return _text_type(column, few)
 
 
-def _text_schema(columns: Columns, repeated: frozenset[str] = frozenset()) -> dict[str, pl.DataType]:
-    return {column.name: pl.Categorical() if column.name in repeated else pl.String() for column in columns.of_file}
+def _text_schema(columns: Columns, few: frozenset[str] = frozenset()) -> dict[str, pl.DataType]:
+    return {column.name: _text_type(column, few) for column in columns.of_file}
+
+
+def _text_type(column: Column, few: frozenset[str]) -> pl.DataType:
+    return pl.Categorical() if column.name in few else pl.String()
 
 
 def _cells(columns: Columns, number: Callable[[pl.Expr], pl.Expr], flags: pl.DataType) -> list[pl.Expr]:

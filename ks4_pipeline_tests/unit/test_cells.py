@@ -70,7 +70,7 @@ def test_not_a_number(text):
     st.integers(1, 3),
     st.sampled_from([frozenset(), frozenset({"place"})]),
 )
-def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows, per_block, repeated):
+def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows, per_block, few):
     """Numbers and markers are; whatever else stands in a block, infinities or empty cells in quotes, ends it."""
     columns = Columns((Column("place", Role.FILTER), Column("figure", Role.INDICATOR, FIGURE)))
     text = io.StringIO(newline="")
@@ -84,13 +84,10 @@ def test_cells_that_arrive_in_blocks_are_typed_as_those_from_disk(tmp_path, rows
     source, typed = tmp_path / "plain.csv", tmp_path / "typed.parquet"
     source.write_bytes(b"".join(lines))
     observations._write(observations._on_disk(source, columns), typed)
-    frames = (
-        observations._typed_block(b"".join(lines[start : start + per_block]), columns, repeated, has_header=start == 0)
-        for start in range(0, len(lines), per_block)
-    )
-    arriving = observations._arriving(frames, columns, repeated)
+    blocks = (b"".join(lines[start : start + per_block]) for start in range(0, len(lines), per_block))
+    arriving = observations._arriving((typed() for typed in observations._typed(blocks, columns, few)), columns, few)
     if any(number_by_python(cell) is None and cell not in MARKERS for _, cell in rows):
-        with pytest.raises((observations._NotAsExpectedError, pl.exceptions.PolarsError)):
+        with pytest.raises((observations._NotAsListedError, pl.exceptions.PolarsError)):
             arriving.collect()
         return
     arrived = arriving.collect()

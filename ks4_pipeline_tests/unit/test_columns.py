@@ -2,8 +2,17 @@
 
 import pytest
 
-from ks4_pipeline.columns import Role, assign, parse_header
-from ks4_pipeline.ees.models import Filter, Indicator, Meta
+from ks4_pipeline.columns import Role, assign, parse_header, with_few_texts
+from ks4_pipeline.ees.models import (
+    Filter,
+    FilterOption,
+    GeographicLevel,
+    Indicator,
+    Location,
+    LocationGroup,
+    Meta,
+    TimePeriod,
+)
 from ks4_pipeline.faults import Faults
 
 META = Meta(
@@ -88,3 +97,23 @@ def test_a_name_too_long_to_be_read_is_a_fault_and_not_a_crash():
     faults = Faults()
     assert parse_header("a," + "b" * 200_000, faults) == ()
     assert "the header: cannot be read" in str(faults.first[0])
+
+
+def test_the_columns_of_the_fewest_texts_are_told_from_what_the_publisher_lists():
+    level = GeographicLevel(code="LA", label="Local authority")
+    meta = Meta(
+        filters=(Filter(id="f", column="grp", label="Group", options=[FilterOption(id="o", label="o")] * 3),),
+        indicators=META.indicators,
+        geographic_levels=(level,),
+        locations=(LocationGroup(level=level, options=[Location(id="l", label="l")] * 5),),
+        time_periods=[TimePeriod(code="AY", period="2024/2025", label="2024/25")] * 2,
+    )
+    header = ["time_period", "geographic_level", "region_name", "la_name", "grp", "pupils", "note", "extra"]
+    columns = assign(header, meta, Faults())
+    found = [with_few_texts(columns, meta, most) for most in range(12)]
+    one, two, three = (
+        {"geographic_level"},
+        {"geographic_level", "time_period"},
+        {"geographic_level", "time_period", "grp"},
+    )
+    assert found == [set(), one, one, *[two] * 3, *[three] * 5, {*three, "la_name"}]

@@ -109,16 +109,20 @@ def test_whatever_a_sound_program_writes_is_regular(example):
     assert list(parse_header(shape.header, Faults())) == table[0]
 
 
+MARKED_CELLS = ([["h", "i"], ["a", "b"], ["\ufeff", "c"], ["\ufeffd", ""]], "h,i\na,b\n\ufeff,c\n\ufeffd,\n")
+"""Cells that begin with a byte order mark, as a file may."""
+
+
 @settings(max_examples=60)
 @given(
     example=written(),
     harm=st.lists(st.tuples(st.integers(0, 200), st.sampled_from('"",\n\r a'), st.booleans()), max_size=2),
     block=st.integers(1, 200),
-    repeated=st.sampled_from([0, 1]),
+    few=st.booleans(),
 )
-@example(([["h", "i"], ["a", "b"], ["\ufeff", "c"], ["\ufeffd", ""]], "h,i\na,b\n\ufeff,c\n\ufeffd,\n"), [], 1, 1)
-@example(([["h", "i"], ["a", "b"], ["\ufeff", "c"], ["\ufeffd", ""]], "h,i\na,b\n\ufeff,c\n\ufeffd,\n"), [], 1, 0)
-def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_path, example, harm, block, repeated):
+@example(example=MARKED_CELLS, harm=[], block=1, few=True)
+@example(example=MARKED_CELLS, harm=[], block=1, few=False)
+def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_path, example, harm, block, *, few):
     """The whole way: shape, exact reading where it is not regular, polars, Parquet."""
     text = example[1]
     for place, character, instead in harm:
@@ -149,11 +153,11 @@ def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_p
     assert [column.name for column in columns.of_file] == expected[0]
     assert pl.read_parquet(typed).rows() == [tuple(cell or None for cell in record) for record in expected[1:]]
     if shape.regular:
-        arriving = tmp_path / "arriving"
+        arriving, names = tmp_path / "arriving", frozenset(expected[0] if few else ())
         records = Records(batched(served.read_bytes(), 7), Gunzip("url", 1 << 20, "max_csv_bytes"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(csv_arrival, "_BLOCK", block)
-            patch.setattr(observations, "_REPEATED", repeated)
+            patch.setattr(observations, "with_few_texts", lambda *_: names)
             observations.Ahead(arriving).read(Meta(), records)
         assert records.finish()[1] == shape
         assert pl.read_parquet(arriving).cast(pl.String).equals(pl.read_parquet(typed))

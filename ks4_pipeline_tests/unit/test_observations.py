@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ks4_pipeline import csv_arrival, observations
 from ks4_pipeline.ees.gunzip import Gunzip
-from ks4_pipeline.ees.models import Filter, Indicator, Meta
+from ks4_pipeline.ees.models import Filter, FilterOption, Indicator, Meta
 from ks4_pipeline.faults import RefusedVersionError
 from ks4_pipeline.markers import MARKERS
 from ks4_pipeline.observations import ObservationsStore
@@ -17,7 +17,7 @@ from ks4_pipeline_tests.publisher import id_of, lay_down, quoted
 
 DATA_SET = DataSet(name="d", id=id_of("d"))
 META = Meta(
-    filters=(Filter(id="g", column="grp", label="Group"),),
+    filters=(Filter(id="g", column="grp", label="Group", options=(FilterOption(id="a", label="a"),)),),
     indicators=tuple(Indicator(id=name, column=name, label=name) for name in ("pupils", "score")),
 )
 
@@ -40,7 +40,7 @@ ROWS = st.lists(st.tuples(LABEL, CELL, CELL), max_size=12)
 
 
 def arrive(version, ahead, portion=7):
-    """Let the CSV of a version come again, for :class:`Ahead` to read."""
+    """Let the CSV of a version come again, for :class:`observations.Ahead` to read."""
     content = version.csv.read_bytes()
     portions = (content[at : at + portion] for at in range(0, len(content), portion))
     records = csv_arrival.Records(portions, Gunzip("url", 1 << 30, "max_csv_bytes"))
@@ -97,9 +97,8 @@ SPELT = {"[z]": "z", " c ": "c", "[ Low ]": "low", " 12": "12", "3\t": "3"}
     odd=st.none() | st.sampled_from([*SPELT, "inf", "NaN", "*", ""]),
     place=st.integers(0, 11),
     block=st.integers(1, 150),
-    repeated=st.sampled_from([0, 1, 4]),
 )
-def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, rows, odd, *, place, block, repeated):
+def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, rows, odd, place, block):
     cells = [list(row) for row in rows]
     if odd is not None:
         cells[place % len(rows)][1 + place % 2] = odd
@@ -107,7 +106,6 @@ def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, r
     store = ObservationsStore(tmp_path / "o")
     with pytest.MonkeyPatch.context() as patch, store.ahead(DATA_SET) as ahead:
         patch.setattr(csv_arrival, "_BLOCK", block)
-        patch.setattr(observations, "_REPEATED", repeated)
         arrive(version, ahead)
         assert ahead.is_of(version) == (odd is None)
         if odd is not None and odd not in SPELT:
@@ -117,16 +115,14 @@ def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, r
         made = store.make(DATA_SET, version, ahead)
     other = ObservationsStore(tmp_path / "p").make(DATA_SET, version)
     assert made.facts.model_dump(exclude={"parquet"}) == other.facts.model_dump(exclude={"parquet"})
+    assert pl.read_parquet_schema(made.parquet)["grp"] == (pl.Categorical() if odd is None else pl.String())
     as_text = pl.col("grp", "^.*_flag$").cast(pl.String)
     assert pl.read_parquet(made.parquet).with_columns(as_text).equals(pl.read_parquet(other.parquet))
 
 
 @pytest.mark.parametrize(("bound", "most"), [("_MOST_TEXTS", 100), ("_LONGEST_TEXT", 3)])
-def test_texts_that_were_to_repeat_and_grow_too_many_or_too_long_are_typed_from_the_file(
-    tmp_path, monkeypatch, bound, most
-):
-    monkeypatch.setattr(csv_arrival, "_BLOCK", 500)
-    rows = [("aaa", "1", "2")] * 100 + [(f"{number:04}", "1", "2") for number in range(200)]
+def test_far_more_or_longer_texts_than_the_publisher_lists_are_typed_from_the_file(tmp_path, monkeypatch, bound, most):
+    rows = [(f"{number % 200:04}", "1", "2") for number in range(400)]
     version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *rows]), len(rows))
     store = ObservationsStore(tmp_path / "o")
     with store.ahead(DATA_SET) as ahead:
@@ -139,25 +135,12 @@ def test_texts_that_were_to_repeat_and_grow_too_many_or_too_long_are_typed_from_
     assert pl.read_parquet(made.parquet)["grp"].to_list() == [row[0] for row in rows]
 
 
-@pytest.mark.parametrize(("groups", "kept"), [(3, pl.Categorical()), (400, pl.String())])
-def test_texts_are_kept_once_where_they_repeat_in_the_first_block(tmp_path, groups, kept):
-    rows = [(f"g{number % groups}", "1", "2") for number in range(400)]
-    version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *rows]), len(rows))
-    store = ObservationsStore(tmp_path / "o")
-    with store.ahead(DATA_SET) as ahead:
-        arrive(version, ahead)
-        made = store.make(DATA_SET, version, ahead)
-    found = pl.read_parquet(made.parquet)
-    assert found.schema["grp"] == kept
-    assert found["grp"].to_list() == [row[0] for row in rows]
-
-
 def test_rows_that_repeat_are_found_wherever_they_stand(tmp_path, monkeypatch):
     """Texts that are kept once have other numbers in each part of the Parquet file."""
     monkeypatch.setattr(csv_arrival, "_BLOCK", 1 << 18)
-    monkeypatch.setattr(observations, "_REPEATED", 0)
+    options = META.filters[0].options
     meta = Meta(
-        filters=tuple(Filter(id=name, column=name, label=name) for name in ("grp", "kind")),
+        filters=tuple(Filter(id=name, column=name, label=name, options=options) for name in ("grp", "kind")),
         indicators=META.indicators[:1],
     )
     rows = [(f"g{number // 400}", f"k{number % 400}", "1") for number in range(300_000)]
@@ -166,9 +149,9 @@ def test_rows_that_repeat_are_found_wherever_they_stand(tmp_path, monkeypatch):
     store = ObservationsStore(tmp_path / "o")
     with store.ahead(DATA_SET) as ahead:
         arrive(version, ahead, 1 << 16)
-        assert ahead.is_of(version)
-        facts = store.make(DATA_SET, version, ahead).facts
-    assert (facts.rows_sharing_key, facts.repeated_rows) == (4, 1)
+        made = store.make(DATA_SET, version, ahead)
+    assert pl.read_parquet_schema(made.parquet)["kind"] == pl.Categorical()
+    assert (made.facts.rows_sharing_key, made.facts.repeated_rows) == (4, 1)
 
 
 def test_observations_are_made_once_and_found_again(tmp_path):
