@@ -11,8 +11,8 @@ spellings and numbers with blanks around them from what must be refused.
 The pass may be made while the CSV is still arriving (:class:`Ahead`): decoding it is the largest part of the work, and
 it is decoded then anyway. Flags are then of a type that holds canonical markers and nothing else, which is written in
 two thirds of the time of text; the first cell that is something else ends it. Columns of few texts keep each text once,
-which saves a fifth of the work; far more texts than the publisher lists end it too. Whether the result is of use is
-known only when all has landed; if not, it is made again, from the file.
+which saves a tenth to a fifth of the work; far more texts than the publisher lists end it too. Whether the result is of
+use is known only when all has landed; if not, it is made again, from the file.
 """
 
 from __future__ import annotations
