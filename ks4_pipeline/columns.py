@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import accumulate
 
 from ks4_pipeline.ees.models import Filter, Indicator, Meta
-from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS
+from ks4_pipeline.ees.vocabulary import GEOGRAPHIC_LEVELS, GEOGRAPHIC_LEVELS_BY_CODE
 from ks4_pipeline.faults import Fault, Faults
 
 FLAG_SUFFIX = "_flag"
@@ -139,17 +139,18 @@ def with_few_texts(columns: Columns, meta: Meta, most: int) -> frozenset[str]:
     listed = {
         **dict.fromkeys(_TIME, len(meta.time_periods)),
         _LEVEL: len(meta.geographic_levels),
-        **{name: len(group.options) for group in meta.locations for name in _level_columns(group.level.code)},
+        **{
+            name: len(group.options)
+            for group in meta.locations
+            if group.level.code in GEOGRAPHIC_LEVELS_BY_CODE
+            for name in GEOGRAPHIC_LEVELS_BY_CODE[group.level.code].columns
+        },
         **{item.column: len(item.options) for item in meta.filters},
     }
     names = [column.name for column in columns.descriptive if listed.get(column.name)]
     fewest = sorted(names, key=listed.__getitem__)
     together = accumulate(listed[name] for name in fewest)
     return frozenset(name for name, texts in zip(fewest, together, strict=True) if texts <= most)
-
-
-def _level_columns(code: str) -> tuple[str, ...]:
-    return next((level.columns for level in GEOGRAPHIC_LEVELS if level.code == code), ())
 
 
 def _role(name: str, described: Filter | Indicator | None) -> Role:

@@ -56,14 +56,12 @@ from ks4_pipeline.warehouse.schema import (
     SCHEMA,
     VERSIONS,
 )
-from ks4_pipeline.warehouse.sql import free_name, identifier, literal, qualified
+from ks4_pipeline.warehouse.sql import ROW_GROUP, free_name, identifier, literal, qualified
 
 _LARGEST = 12
 _PLACES = 12
 _ANNOUNCED = 60
 _ROWS_MEASURED = 1_000_000
-_ROW_GROUP = 122_880
-"""Rows that DuckDB stores together, and skips together."""
 _NATIONAL = "NAT"
 _NOTES = "notes"
 
@@ -272,7 +270,7 @@ class _Reading:
         """
         parts = ", ".join(f"stddev_pop({identifier(column.names[self._version])})" for column in columns)
         rows = sum(counted.rows for counted in self._counted(self._version))
-        groups = f"rowid // {_ROW_GROUP} % {max(1, math.ceil(rows / _ROWS_MEASURED))} = 0"
+        groups = f"rowid // {ROW_GROUP} % {max(1, math.ceil(rows / _ROWS_MEASURED))} = 0"
         row = self._ask(f"SELECT {parts} FROM {self._table(self._version)} WHERE {groups}")[0]
         for spread in row:
             yield spread if spread and math.isfinite(spread) else 1.0

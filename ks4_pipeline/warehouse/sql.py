@@ -15,7 +15,7 @@ IN_DIGITS = 2**63
 """Whole numbers below are written in digits: as files have them, and every one that a DOUBLE holds exactly is then its
 published text again. What it does not hold exactly, no text gives back."""
 ROW_GROUP = 122_880
-"""Rows that DuckDB keeps, and works on, together."""
+"""Rows that DuckDB keeps, works on, and skips together."""
 
 
 def identifier(name: str) -> str:

@@ -313,7 +313,7 @@ def test_shares_of_missing_figures_are_those_of_the_tables(demo: World, version:
 
 def test_of_a_large_table_some_row_groups_say_what_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_ROWS_MEASURED", 2)
-    monkeypatch.setattr(reading, "_ROW_GROUP", 2)
+    monkeypatch.setattr(reading, "ROW_GROUP", 2)
     data_set = describe(
         tmp_path / "published",
         "large",
