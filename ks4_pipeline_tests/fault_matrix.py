@@ -17,7 +17,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -87,6 +87,7 @@ def _in(seconds: float) -> str:
 
 
 _IMPATIENT = {"answer_seconds": 0.3, "download_seconds": 0.3}
+_PATIENT = {"answer_seconds": 3.0, "download_seconds": 3.0}
 _SMALL = {"max_json_bytes": 1 << 20, "max_csv_bytes": 10 << 20}
 FAULTS = (
     _gateway("429", 429),
@@ -244,7 +245,17 @@ class Stage:
         self._running.close()
 
     def play(self, row: Row) -> list[Verdict]:
-        """A fault at all its addresses, once and for ever."""
+        """A fault at all its addresses, once and for ever.
+
+        On a busy machine an answer that is right can take longer than an impatient client waits. The fault is then
+        played again with a patient one: what was wrong for another reason is wrong again.
+        """
+        verdicts = self._play_each(row)
+        if row.limits == _IMPATIENT and not all(verdict.is_right for verdict in verdicts):
+            return self._play_each(replace(row, limits=_PATIENT))
+        return verdicts
+
+    def _play_each(self, row: Row) -> list[Verdict]:
         return [verdict for once in (True, False) for verdict in self._play(row, once=once)]
 
     def _play(self, row: Row, *, once: bool) -> list[Verdict]:

