@@ -64,7 +64,7 @@ def measure(command: Sequence[str], folder: Path, env: Mapping[str, str] | None 
     Args:
         command: program and arguments.
         folder: where it works; made if need be.
-        env: variables added to this process's, from which all of the pipeline's own are taken out.
+        env: variables added to :func:`clean_environment`.
 
     Raises:
         ProcessFailedError: it ended with another exit code than 0.
@@ -112,8 +112,16 @@ def _short(argument: str) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's variables without those that the pipeline listens to."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KS4_")}
+    """This process's variables without those that the pipeline listens to, and with Python's compiled code kept.
+
+    pip compiles the packages it installs, but not one that is edited in place: where nothing may be kept, as in many
+    containers, it alone would be compiled at every start, and what it is compared with would not.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("KS4_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
 
 
 def used(folder: Path) -> int:

@@ -159,6 +159,14 @@ def test_what_a_process_takes_is_its_own(tmp_path):
     assert small.said == "done\n"
 
 
+def test_a_process_is_measured_as_a_user_would_start_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("KS4_POLL_MINUTES", "1")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    told = "import os, sys; print(sys.dont_write_bytecode, [name for name in os.environ if name.startswith('KS4_')])"
+    assert measure([PYTHON, "-c", told], tmp_path / "work").said == "False []\n"
+    assert measure([PYTHON, "-c", told], tmp_path / "work", {"KS4_DATA_DIR": "here"}).said == "False ['KS4_DATA_DIR']\n"
+
+
 def test_a_copied_data_set_is_as_whole_as_a_loaded_one(tmp_path):
     editions = (Edition("1.0", rows("a,1,1", "b,z,2")), Edition("1.0.1", rows("a,2,1", "b,3,c")))
     data_sets = [
