@@ -280,7 +280,7 @@ class _Run:
         missing += [
             version for version in sorted(listed & set(only or ()) & set(in_force)) if self._is_gone(data_set, version)
         ]
-        landed = self._pipeline.landing.versions(data_set)
+        landed = self._pipeline.landing.versions(data_set) if missing else ()
         self._left_over.update((data_set.name, version) for version in missing if version in landed)
         self.reporter.looked(data_set, listing, missing)
         return missing
