@@ -23,6 +23,7 @@ TOTALS = ("total", "all pupils", "all")
 """What the publisher calls the option of a filter that stands for all the others together, in lower case."""
 _TIME = frozenset({"time_period", "time_identifier"})
 _LEVEL = "geographic_level"
+_LEAST_TEXTS = 100
 _GEOGRAPHY = frozenset({_LEVEL}).union(*(level.columns for level in GEOGRAPHIC_LEVELS))
 
 
@@ -134,7 +135,7 @@ def with_few_texts(columns: Columns, meta: Meta, most: int) -> frozenset[str]:
     """The columns of time, place and filters that hold the fewest texts, as many as come to ``most`` texts together.
 
     How many a column holds is what ``/meta`` lists, which need not be true of the file; no column is taken of which it
-    lists nothing.
+    lists nothing. One of a few texts counts as of a hundred: thousands of such columns cost more than they save.
     """
     listed = {
         **dict.fromkeys(_TIME, len(meta.time_periods)),
@@ -149,7 +150,7 @@ def with_few_texts(columns: Columns, meta: Meta, most: int) -> frozenset[str]:
     }
     names = [column.name for column in columns.descriptive if listed.get(column.name)]
     fewest = sorted(names, key=listed.__getitem__)
-    together = accumulate(listed[name] for name in fewest)
+    together = accumulate(max(listed[name], _LEAST_TEXTS) for name in fewest)
     return frozenset(name for name, texts in zip(fewest, together, strict=True) if texts <= most)
 
 

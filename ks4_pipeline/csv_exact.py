@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
+from ks4_pipeline.csv_width import Stretches
 from ks4_pipeline.faults import Fault, Faults
 
 LONGEST_ROW = 16 << 20
@@ -22,7 +23,7 @@ LONGEST_ROW = 16 << 20
 _READING = threading.Lock()
 
 
-def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
+def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str, int | None]:
     r"""Write a gzipped CSV again as plain RFC 4180: UTF-8 without BOM, ``\\n``, every cell quoted, no empty lines.
 
     Quoted, since a cell that ends in a carriage return would else lose it at the end of a line.
@@ -34,10 +35,12 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
             broken quoting.
 
     Returns:
-        The number of data rows and the header line, both to be used only when no fault was found.
+        The number of data rows, the header line, and how many rows a stretch of the plain CSV has at least (see
+        :attr:`ks4_pipeline.csv_width.Stretches.fewest`); to be used only when no fault was found.
     """
     before = faults.count
     rows = 0
+    stretches = Stretches()
     with (
         gzip.open(source, "rb") as raw,
         io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
@@ -50,13 +53,13 @@ def write_plain(source: Path, target: Path, faults: Faults) -> tuple[int, str]:
             if header is None:
                 header = row
             _check(number, row, header, faults)
-            writer.writerow(row)
+            stretches.add(1, writer.writerow(row))
             rows = number
     if header is None and faults.count == before:
         faults.add(Fault("the file is empty: it has no header"))
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="", quoting=csv.QUOTE_ALL).writerow(header or [])
-    return rows, line.getvalue()
+    return rows, line.getvalue(), stretches.fewest
 
 
 def _records(text: io.TextIOWrapper, faults: Faults) -> Generator[tuple[int, list[str]]]:

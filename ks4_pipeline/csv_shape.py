@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ks4_pipeline.csv_exact import LONGEST_ROW
+from ks4_pipeline.csv_width import Stretches
 
 _BOM = codecs.BOM_UTF8
 _QUOTE = b'"'
@@ -32,12 +33,14 @@ class CsvShape:
         utf8: whether all of it is UTF-8.
         regular: whether it is plain RFC 4180: no NUL, quotes only around whole fields, line ends ``\\n`` or ``\\r\\n``,
             and every row, empty lines included, as wide as the header *if* none is wider (which the parser refuses).
+        rows_in_a_stretch: see :attr:`ks4_pipeline.csv_width.Stretches.fewest`.
     """
 
     rows: int | None
     header: str | None
     utf8: bool
     regular: bool
+    rows_in_a_stretch: int | None = None
 
 
 class ShapeReader:
@@ -57,6 +60,7 @@ class ShapeReader:
         self._is_narrow = False  # an empty line of a wider file lacks commas, which are counted
         self._commas = 0
         self._lines = 0
+        self._stretches = Stretches()
         self._strange = False
         self._last = b"\n"
 
@@ -103,6 +107,7 @@ class ShapeReader:
             header=self.header.decode() if self._utf8 else None,
             utf8=self._utf8,
             regular=regular,
+            rows_in_a_stretch=self._stretches.fewest,
         )
 
     def _decode(self, portion: bytes, *, final: bool = False) -> None:
@@ -131,7 +136,9 @@ class ShapeReader:
         # Each with its opening quote: what ends one and what begins the next do not meet.
         quoted = b"".join(lines[start:end] for start, end in zip(opening.tolist(), closing.tolist(), strict=True))
         self._commas += _count(lines, b",") - quoted.count(b",")
-        self._lines += _count(lines, b"\n") - quoted.count(b"\n")
+        ends = _count(lines, b"\n") - quoted.count(b"\n")
+        self._lines += ends
+        self._stretches.add(ends, len(lines))
         self._strange = (
             self._strange
             or not _are_at_edges(lines, opening, closing)

@@ -16,7 +16,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -72,11 +72,13 @@ class Shape(_Kept):
     header: str | None
     utf8: bool
     regular: bool
+    rows_in_a_stretch: int | None = None
+    """Not known of what landed with older programs."""
 
     @classmethod
     def of(cls, shape: CsvShape) -> Shape:
         """The same facts, in a form that can be kept."""
-        return cls(rows=shape.rows, header=shape.header, utf8=shape.utf8, regular=shape.regular)
+        return cls.model_validate(asdict(shape))
 
 
 class Manifest(_Kept):

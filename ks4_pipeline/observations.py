@@ -3,7 +3,8 @@
 Takes a landed version and writes one Parquet file, in one streaming pass of bounded memory. Nothing is guessed: a cell
 that is neither a number nor a known marker, an empty indicator cell, a row of another width or a row count that is not
 the announced one refuses the whole version. Knows neither the API nor DuckDB, but that the file's parts are as large as
-DuckDB's own: rows that keep their order are then loaded in two thirds of the time (measured).
+DuckDB's own: rows that keep their order are then loaded in two thirds of the time (measured). The wider rows are, the
+fewer a part has, since each is held until it is whole; rows as long as no statistics are refused.
 
 The pass writes a number's value, or else the cell's own text as its flag: in nearly every file these texts are
 canonical markers and the result is final. Only where they are not does a second pass over the Parquet file sort other
@@ -12,8 +13,9 @@ spellings and numbers with blanks around them from what must be refused.
 The pass may be made while the CSV is still arriving (:class:`Ahead`): decoding it is the largest part of the work, and
 it is decoded then anyway. Flags are then of a type that holds canonical markers and nothing else, which is written in
 two thirds of the time of text; the first cell that is something else ends it. Columns of few texts keep each text once,
-which saves a tenth to a fifth of the work; far more texts than the publisher lists end it too. Whether the result is of
-use is known only when all has landed; if not, it is made again, from the file.
+which saves a tenth to a fifth of the work; far more texts than the publisher lists end it too, and so do rows far wider
+than the first ones. Whether the result is of use is known only when all has landed; if not, it is made again, from the
+file.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ks4_pipeline import census, csv_exact, disk, durable, unfinished
 from ks4_pipeline.columns import Column, Columns, Role, assign, parse_header, with_few_texts
 from ks4_pipeline.csv_arrival import Records
+from ks4_pipeline.csv_width import STRETCH
 from ks4_pipeline.ees.models import Meta, Number
 from ks4_pipeline.faults import SHOWN, Fault, Faults, RefusedVersionError
 from ks4_pipeline.fingerprint import Bytes
@@ -56,10 +59,19 @@ _AHEAD = 3
 """Blocks made ahead of each step: enough that none waits for another."""
 _FEW_TEXTS = 10_000
 """Of all columns together that keep each text once; with fifty thousand it takes longer than without (measured)."""
-_MOST_TEXTS = 1 << 16
+_TEXT_NUMBER = pl.UInt16
 _LONGEST_TEXT = 1 << 10
-"""Texts that may stand in these columns, and the bytes of the longest: 64 MiB, and what four blocks bring at once."""
+"""What polars numbers their texts by, so that there may be 65,535 of a version; bytes of the longest: 64 MiB in all."""
+_CELL_AT_LEAST = 10
+"""What a cell takes in a part of the Parquet file before it is written, counted as bytes of a CSV (measured)."""
+_FEWEST_IN_A_STRETCH = 1_000
+"""Rows of more than a hundred kilobytes, thousands of them, are no statistics, and would come a few at a time."""
+_SMALL = 1 << 20
+"""Bytes of a block that says nothing of how wide rows are: the header is one of few."""
 _Part = TypeVar("_Part")
+_Few = Mapping[str, pl.Categorical]
+"""The columns that keep each text once, and their type."""
+_NO_FEW: Final[_Few] = {}
 _MARKER = pl.Enum(list(MARKERS))
 _ROW = "\0row"  # a NUL cannot be in a header that was accepted, so this name is free
 
@@ -213,16 +225,18 @@ class Ahead:
         columns = assign(names, meta, faults)
         if faults or not first:
             return
-        few = with_few_texts(columns, meta, _FEW_TEXTS)
+        kept = pl.Categorical(pl.Categories.random(physical=_TEXT_NUMBER))  # of this version: others have their own
+        few = dict.fromkeys(with_few_texts(columns, meta, _FEW_TEXTS), kept)
+        rows = _rows_at_once(columns, STRETCH * first.count(b"\n") // len(first))
         try:
             with (
                 ThreadPoolExecutor(1, thread_name_prefix="ks4-blocks") as unpacking,
                 ThreadPoolExecutor(_TYPING, thread_name_prefix="ks4-cells") as typing,
             ):
                 texts = takewhile(bool, _ahead(repeat(partial(next, blocks, b"")), unpacking))
-                frames = _ahead(_typed(chain([first], texts), columns, few), typing)
-                _write(_arriving(frames, columns, few), self._path)
-        except (pl.exceptions.PolarsError, _NotAsListedError):
+                frames = _ahead(_typed(chain([first], texts), columns, few, 2 * STRETCH // rows), typing)
+                _write(_arriving(frames, columns, few), self._path, rows)
+        except (OSError, pl.exceptions.PolarsError, _NotAsExpectedError):
             return
         self._records, self._columns = records, columns
 
@@ -240,13 +254,13 @@ class Ahead:
 
 def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path, ahead: Ahead | None) -> tuple[Columns, Facts]:
     what = f"{data_set.name} {landed.version}"
-    columns = _type(what, landed, typed, plain, ahead)
+    columns, at_once = _type(what, landed, typed, plain, ahead)
     faults = Faults()
     counted = census.take(columns, typed)
     spellings: dict[str, int] = {}
     padded = 0
     if odd_columns := [column for column, cells in counted.odd.items() if cells]:
-        spellings, padded = _settle_odd_cells(typed, odd_columns)
+        spellings, padded = _settle_odd_cells(typed, odd_columns, at_once)
         counted = census.take(columns, typed)
     _report_unknown(columns, typed, counted.odd, faults)
     read, announced = counted.rows, landed.record.total_results
@@ -272,8 +286,11 @@ def _make(data_set: DataSet, landed: Landed, typed: Path, plain: Path, ahead: Ah
     )
 
 
-def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | None) -> Columns:
+def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | None) -> tuple[Columns, int]:
     """Write the typed cells of a file whose header, encoding, quoting and row count are sound.
+
+    Returns:
+        The columns, and how many rows a part of the Parquet file may have.
 
     Raises:
         RefusedVersionError: when they are not.
@@ -285,28 +302,31 @@ def _type(what: str, landed: Landed, typed: Path, plain: Path, ahead: Ahead | No
             raise RefusedVersionError(what, faults)
 
     shape = landed.manifest.shape
-    source, rows, header = landed.csv, shape.rows, shape.header
+    source, rows, header, in_a_stretch = landed.csv, shape.rows, shape.header, shape.rows_in_a_stretch
     if not shape.regular or header is None:
         source, ahead = plain, None
-        rows, header = csv_exact.write_plain(landed.csv, plain, faults)
+        rows, header, in_a_stretch = csv_exact.write_plain(landed.csv, plain, faults)
         refuse_if_faulty()
     names = parse_header(header, faults)
     refuse_if_faulty()
     columns = assign(names, landed.meta, faults)
     if rows != landed.record.total_results:
         faults.add(Fault(f"the file has {rows} rows, and the publisher announces {landed.record.total_results}"))
+    if in_a_stretch is not None and in_a_stretch < _FEWEST_IN_A_STRETCH:
+        faults.add(Fault(f"{STRETCH:,} bytes of it are {in_a_stretch} rows: no row of statistics is so long"))
     refuse_if_faulty()
+    at_once = _rows_at_once(columns, in_a_stretch)
     if ahead and ahead.take(landed, columns, typed):
-        return columns
+        return columns, at_once
     try:
         with disk.told(typed.parent):  # a full disk says nothing of the file
-            _write(_on_disk(source, columns), typed)
+            _write(_on_disk(source, columns), typed, at_once)
     except pl.exceptions.PolarsError as error:
         csv_exact.write_plain(landed.csv, plain, faults)  # says which row it is
         if not faults:
             faults.add(Fault(f"the CSV cannot be read: {str(error).splitlines()[0]}"))
         raise RefusedVersionError(what, faults) from error
-    return columns
+    return columns, at_once
 
 
 def _ahead(calls: Iterable[Callable[[], _Part]], threads: Executor) -> Iterator[_Part]:
@@ -355,49 +375,52 @@ def _on_disk(source: Path, columns: Columns) -> pl.LazyFrame:
     return pl.scan_csv(source, schema=_text_schema(columns), **_AS_TEXT).select(cells)
 
 
-class _NotAsListedError(Exception):
-    """A cell of a numeric indicator that is neither a finite number nor a canonical marker, or too many other texts."""
+class _NotAsExpectedError(Exception):
+    """What cannot be typed while it arrives as all else was so far, and so not at all."""
 
 
-def _typed(blocks: Iterable[bytes], columns: Columns, few: frozenset[str]) -> Iterator[Callable[[], pl.DataFrame]]:
+def _typed(blocks: Iterable[bytes], columns: Columns, few: _Few, widest: int) -> Iterator[Callable[[], pl.DataFrame]]:
     """What gives the typed cells of each block of whole records; the first block begins with the header.
 
     Args:
         blocks: of the CSV.
         columns: of the version.
         few: the columns that keep each text once.
+        widest: how many bytes the rows of a block may have on average.
     """
     for number, block in enumerate(blocks):
-        yield partial(_typed_block, block, columns, few, has_header=number == 0)
+        yield partial(_typed_block, block, columns, few, widest, has_header=number == 0)
 
 
-def _typed_block(block: bytes, columns: Columns, few: frozenset[str], *, has_header: bool) -> pl.DataFrame:
+def _typed_block(block: bytes, columns: Columns, few: _Few, widest: int, *, has_header: bool) -> pl.DataFrame:
     """Its cells.
 
     Raises:
-        _NotAsListedError: when not all of them can be typed as they stand, or there are too many texts to keep.
+        _NotAsExpectedError: when not all of them can be typed as they stand, a text is too long to be kept, or the rows
+            are far wider than the first ones.
+        pl.exceptions.ComputeError: when there are more texts than can be kept, too.
     """
     options: _AsText = {**_AS_TEXT, "skip_rows": int(has_header)}
     if not has_header and block.startswith(codecs.BOM_UTF8):  # polars would take it for a file's, and not for a cell's
         block, options["skip_rows"] = b"\n" + block, 1
     text = pl.scan_csv(block, schema=_text_schema(columns, few), **options)
     frame = text.select(_cells(columns, _number_or_infinite, _MARKER)).collect()
+    if len(block) > max(_SMALL, widest * frame.height):
+        raise _NotAsExpectedError
     as_listed = [
         pl.col(column.name).is_finite().all()
         & (pl.col(column.name).null_count() + pl.col(column.flag).null_count() == pl.len())
         for column in columns.numeric
     ]
     as_listed += [
-        (pl.col(name).to_physical().max().fill_null(0) < _MOST_TEXTS)
-        & (pl.col(name).unique().cast(pl.String).str.len_bytes().max().fill_null(0) <= _LONGEST_TEXT)
-        for name in few
+        pl.col(name).unique().cast(pl.String).str.len_bytes().max().fill_null(0) <= _LONGEST_TEXT for name in few
     ]
     if as_listed and not all(frame.select(as_listed).row(0)):
-        raise _NotAsListedError
+        raise _NotAsExpectedError
     return frame
 
 
-def _arriving(typed: Iterable[pl.DataFrame], columns: Columns, few: frozenset[str]) -> pl.LazyFrame:
+def _arriving(typed: Iterable[pl.DataFrame], columns: Columns, few: _Few) -> pl.LazyFrame:
     """The typed cells of a CSV that is still arriving; may be collected once."""
     schema = {column.name: _arriving_type(column, few) for column in columns.observations}
 
@@ -410,7 +433,7 @@ def _arriving(typed: Iterable[pl.DataFrame], columns: Columns, few: frozenset[st
     return register_io_source(frames, schema=schema)
 
 
-def _arriving_type(column: Column, few: frozenset[str]) -> pl.DataType:
+def _arriving_type(column: Column, few: _Few) -> pl.DataType:
     if column.is_numeric:
         return pl.Float64()
     if column.role is Role.FLAG:
@@ -418,12 +441,12 @@ def _arriving_type(column: Column, few: frozenset[str]) -> pl.DataType:
     return _text_type(column, few)
 
 
-def _text_schema(columns: Columns, few: frozenset[str] = frozenset()) -> dict[str, pl.DataType]:
+def _text_schema(columns: Columns, few: _Few = _NO_FEW) -> dict[str, pl.DataType]:
     return {column.name: _text_type(column, few) for column in columns.of_file}
 
 
-def _text_type(column: Column, few: frozenset[str]) -> pl.DataType:
-    return pl.Categorical() if column.name in few else pl.String()
+def _text_type(column: Column, few: _Few) -> pl.DataType:
+    return few.get(column.name) or pl.String()
 
 
 def _cells(columns: Columns, number: Callable[[pl.Expr], pl.Expr], flags: pl.DataType) -> list[pl.Expr]:
@@ -446,9 +469,28 @@ def _cells(columns: Columns, number: Callable[[pl.Expr], pl.Expr], flags: pl.Dat
     return cells
 
 
-def _write(cells: pl.LazyFrame, target: Path) -> None:
-    """One streaming pass."""
-    cells.sink_parquet(target, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, maintain_order=True)
+def _rows_at_once(columns: Columns, in_a_stretch: int | None) -> int:
+    """How many rows a part of the Parquet file has: as many as DuckDB's, unless these would take too much memory.
+
+    A part is held until it is whole, in four to five times its bytes of the CSV (measured).
+
+    Args:
+        columns: of the version.
+        in_a_stretch: how many rows a stretch of the CSV has, where it has the fewest.
+    """
+    by_cells = STRETCH // (_CELL_AT_LEAST * max(1, len(columns.observations)))
+    return max(1, min(ROW_GROUP, by_cells, in_a_stretch or ROW_GROUP))
+
+
+def _write(cells: pl.LazyFrame, target: Path, rows: int) -> None:
+    """One streaming pass.
+
+    Args:
+        cells: of a version.
+        target: the Parquet file.
+        rows: of each of its parts.
+    """
+    cells.sink_parquet(target, compression="zstd", compression_level=1, row_group_size=rows, maintain_order=True)
 
 
 def _number(text: pl.Expr) -> pl.Expr:
@@ -466,8 +508,13 @@ def _number_or_infinite(text: pl.Expr) -> pl.Expr:
     return text.cast(pl.Float64, strict=False)
 
 
-def _settle_odd_cells(typed: Path, odd_columns: list[Column]) -> tuple[dict[str, int], int]:
+def _settle_odd_cells(typed: Path, odd_columns: list[Column], at_once: int) -> tuple[dict[str, int], int]:
     """Turn other spellings into canonical ones.
+
+    Args:
+        typed: the cells.
+        odd_columns: the indicators that have others.
+        at_once: how many rows a part of the Parquet file may have.
 
     Returns:
         The counts of the spellings settled, and the number of numbers with blanks around them.
@@ -483,7 +530,7 @@ def _settle_odd_cells(typed: Path, odd_columns: list[Column]) -> tuple[dict[str,
         for spelling, count in known.iter_rows():
             spellings[spelling] = spellings.get(spelling, 0) + count
     settled = typed.with_name("settled.parquet")
-    _write(frame.with_columns(_settled(odd_columns)), settled)
+    _write(frame.with_columns(_settled(odd_columns)), settled, at_once)
     settled.replace(typed)
     return dict(sorted(spellings.items())), padded
 

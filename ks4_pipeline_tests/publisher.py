@@ -127,7 +127,8 @@ def lay_down(
     for name, body in files.items():
         (folder / name).write_bytes(body)
     shape = ShapeReader()
-    shape.feed(content)
+    for start in range(0, len(content), 1 << 10):  # in portions, as it would come
+        shape.feed(content[start : start + (1 << 10)])
     manifest = Manifest(
         data_set_id=data_set.id,
         version=record.version,

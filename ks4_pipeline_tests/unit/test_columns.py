@@ -99,7 +99,7 @@ def test_a_name_too_long_to_be_read_is_a_fault_and_not_a_crash():
     assert "the header: cannot be read" in str(faults.first[0])
 
 
-def test_the_columns_of_the_fewest_texts_are_told_from_what_the_publisher_lists():
+def test_the_columns_of_the_fewest_texts_are_told_from_what_the_publisher_lists(monkeypatch):
     level = GeographicLevel(code="LA", label="Local authority")
     meta = Meta(
         filters=(Filter(id="f", column="grp", label="Group", options=[FilterOption(id="o", label="o")] * 3),),
@@ -110,6 +110,8 @@ def test_the_columns_of_the_fewest_texts_are_told_from_what_the_publisher_lists(
     )
     header = ["time_period", "geographic_level", "region_name", "la_name", "grp", "pupils", "note", "extra"]
     columns = assign(header, meta, Faults())
+    assert [len(with_few_texts(columns, meta, most)) for most in (99, 100, 250, 399, 400)] == [0, 1, 2, 3, 4]
+    monkeypatch.setattr("ks4_pipeline.columns._LEAST_TEXTS", 0)
     found = [with_few_texts(columns, meta, most) for most in range(12)]
     one, two, three = (
         {"geographic_level"},

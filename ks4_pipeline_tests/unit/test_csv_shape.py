@@ -134,12 +134,12 @@ def test_a_file_is_read_cell_by_cell_as_the_csv_module_reads_it_or_refused(tmp_p
     source, rows, header = served, shape.rows, shape.header
     if not shape.regular:
         source = plain
-        rows, header = csv_exact.write_plain(served, plain, faults)
+        rows, header, _ = csv_exact.write_plain(served, plain, faults)
     if not faults:
         columns = assign(parse_header(header, faults), Meta(), faults)
     if not faults:
         try:
-            observations._write(observations._on_disk(source, columns), typed)
+            observations._write(observations._on_disk(source, columns), typed, 100)
         except pl.exceptions.PolarsError:
             csv_exact.write_plain(served, plain, faults)
             assert faults, "what polars refuses has a fault that can be named"
@@ -218,7 +218,7 @@ def test_short_and_long_rows_in_balance_are_told_by_polars_and_named_by_the_exac
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(content))
     columns = assign(["a", "b", "c"], Meta(), Faults())
     with pytest.raises(pl.exceptions.PolarsError):
-        observations._write(observations._on_disk(tmp_path / "data.csv.gz", columns), tmp_path / "typed")
+        observations._write(observations._on_disk(tmp_path / "data.csv.gz", columns), tmp_path / "typed", 100)
     faults = Faults()
     csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults)
     assert [str(fault) for fault in faults.first] == [
@@ -229,9 +229,9 @@ def test_short_and_long_rows_in_balance_are_told_by_polars_and_named_by_the_exac
 
 def test_the_exact_reading_keeps_a_return_at_the_end_of_a_line(tmp_path):
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(b'a,"b\n"\n5" pipe,"kept\r"\n'))
-    rows, header = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
+    rows, header, _ = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
     columns = assign(parse_header(header, faults), Meta(), faults)
-    observations._write(observations._on_disk(tmp_path / "plain", columns), tmp_path / "typed")
+    observations._write(observations._on_disk(tmp_path / "plain", columns), tmp_path / "typed", 100)
     assert (rows, faults.count) == (1, 0)
     assert pl.read_parquet(tmp_path / "typed").to_dict(as_series=False) == {"a": ['5" pipe'], "b\n": ["kept\r"]}
 
@@ -250,7 +250,7 @@ def test_a_row_longer_than_is_taken_is_not_read_to_its_end(tmp_path, monkeypatch
     monkeypatch.setattr(csv_exact, "LONGEST_ROW", 1000)
     content = b"a,b\n3,4\n" + b"5" * 900 + b",6\n" + row + b"\n7,8\n"
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(content))
-    rows, _ = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
+    rows, *_ = csv_exact.write_plain(tmp_path / "data.csv.gz", tmp_path / "plain", faults := Faults())
     assert [str(found) for found in faults.first] == ([fault] if fault else [])
     assert rows == (2 if fault else 4)
 

@@ -1,11 +1,12 @@
 """From a landed CSV to observations and back: value and flag together give the published cell."""
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ks4_pipeline import csv_arrival, observations
+from ks4_pipeline import csv_arrival, csv_width, observations
 from ks4_pipeline.ees.gunzip import Gunzip
 from ks4_pipeline.ees.models import Filter, FilterOption, Indicator, Meta
 from ks4_pipeline.faults import RefusedVersionError
@@ -115,14 +116,14 @@ def test_cells_typed_while_they_arrive_are_those_typed_from_the_file(tmp_path, r
         made = store.make(DATA_SET, version, ahead)
     other = ObservationsStore(tmp_path / "p").make(DATA_SET, version)
     assert made.facts.model_dump(exclude={"parquet"}) == other.facts.model_dump(exclude={"parquet"})
-    assert pl.read_parquet_schema(made.parquet)["grp"] == (pl.Categorical() if odd is None else pl.String())
+    assert isinstance(pl.read_parquet_schema(made.parquet)["grp"], pl.Categorical if odd is None else pl.String)
     as_text = pl.col("grp", "^.*_flag$").cast(pl.String)
     assert pl.read_parquet(made.parquet).with_columns(as_text).equals(pl.read_parquet(other.parquet))
 
 
-@pytest.mark.parametrize(("bound", "most"), [("_MOST_TEXTS", 100), ("_LONGEST_TEXT", 3)])
+@pytest.mark.parametrize(("bound", "most"), [("_TEXT_NUMBER", pl.UInt8), ("_LONGEST_TEXT", 3)])
 def test_far_more_or_longer_texts_than_the_publisher_lists_are_typed_from_the_file(tmp_path, monkeypatch, bound, most):
-    rows = [(f"{number % 200:04}", "1", "2") for number in range(400)]
+    rows = [(f"{number % 300:04}", "1", "2") for number in range(400)]
     version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *rows]), len(rows))
     store = ObservationsStore(tmp_path / "o")
     with store.ahead(DATA_SET) as ahead:
@@ -133,6 +134,77 @@ def test_far_more_or_longer_texts_than_the_publisher_lists_are_typed_from_the_fi
         assert not ahead.is_of(version)
         made = store.make(DATA_SET, version, ahead)
     assert pl.read_parquet(made.parquet)["grp"].to_list() == [row[0] for row in rows]
+
+
+def test_the_texts_of_other_versions_in_memory_do_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(observations, "_TEXT_NUMBER", pl.UInt8)
+    held = []
+    for letter in "abc":
+        rows = [(f"{letter}{number:03}", "1", "2") for number in range(200)]
+        version = landed(tmp_path / letter, quoted([("grp", "pupils", "score"), *rows]), len(rows))
+        store = ObservationsStore(tmp_path / "o" / letter)
+        with store.ahead(DATA_SET) as ahead:
+            arrive(version, ahead)
+            assert ahead.is_of(version)
+            held.append(pl.read_parquet(store.make(DATA_SET, version, ahead).parquet))
+        assert held[-1]["grp"].to_list() == [row[0] for row in rows]
+
+
+def test_what_hinders_typing_ahead_is_left_to_be_found_later(tmp_path):
+    version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), ("a", "1", "2")]), 1)
+    ahead = observations.Ahead(tmp_path / "there is no such folder" / "ahead.parquet")
+    arrive(version, ahead)
+    assert not ahead.is_of(version)
+
+
+class TestWideRows:
+    """A part of the Parquet file is held until it is whole: it must not be larger the wider its rows are."""
+
+    @pytest.fixture(autouse=True)
+    def short_stretches(self, monkeypatch):
+        for module in (csv_width, observations):
+            monkeypatch.setattr(module, "STRETCH", 20_000)
+        monkeypatch.setattr(observations, "_CELL_AT_LEAST", 1)
+        monkeypatch.setattr(observations, "_FEWEST_IN_A_STRETCH", 10)
+        monkeypatch.setattr(observations, "_SMALL", 0)
+        monkeypatch.setattr(csv_arrival, "_BLOCK", 2_000)
+
+    def made_of(self, tmp_path, lengths, *, odd="1"):
+        rows = [(str(number) * length, odd, "2") for number, length in enumerate(lengths)]
+        version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *rows]), len(rows))
+        store = ObservationsStore(tmp_path / "o")
+        with store.ahead(DATA_SET) as ahead:
+            arrive(version, ahead, 100)
+            was_ahead = ahead.is_of(version)
+            made = store.make(DATA_SET, version, ahead)
+        assert pl.read_parquet(made.parquet)["grp"].cast(pl.String).to_list() == [row[0] for row in rows]
+        query = f"SELECT DISTINCT row_group_id, row_group_num_rows FROM parquet_metadata('{made.parquet}') ORDER BY ALL"
+        return was_ahead, [rows for _, rows in duckdb.sql(query).fetchall()]
+
+    def test_of_wide_rows_a_part_has_fewer(self, tmp_path):
+        was_ahead, parts = self.made_of(tmp_path, [200] * 500)
+        assert was_ahead
+        assert max(parts) * 600 < 2 * 20_000
+        assert sum(parts) == 500
+
+    @pytest.mark.parametrize("odd", ["1", " 1"])
+    def test_those_that_become_wide_are_typed_from_the_file(self, tmp_path, odd):
+        was_ahead, parts = self.made_of(tmp_path, [1] * 2_000 + [300] * 100 + [1] * 2_000, odd=odd)
+        assert not was_ahead
+        assert max(parts) * 1_200 < 2 * 20_000 + 1_200
+
+    def test_many_columns_are_wide_too(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(observations, "_CELL_AT_LEAST", 1_000)
+        was_ahead, parts = self.made_of(tmp_path, [1] * 100)
+        assert was_ahead
+        assert parts == [4] * 25
+
+    @pytest.mark.parametrize("stray", ["", '"'], ids=["plain", "a stray quote, read exactly"])
+    def test_rows_as_long_as_no_statistics_are_refused(self, tmp_path, stray):
+        rows = [f"{'x' * 3_000}{stray},1,2\n"] * 30
+        version = landed(tmp_path / "l", "grp,pupils,score\n" + "".join(rows), len(rows))
+        with pytest.raises(RefusedVersionError, match="20,000 bytes of it are 7 rows"):
+            ObservationsStore(tmp_path / "o").make(DATA_SET, version)
 
 
 def test_rows_that_repeat_are_found_wherever_they_stand(tmp_path, monkeypatch):
@@ -150,7 +222,7 @@ def test_rows_that_repeat_are_found_wherever_they_stand(tmp_path, monkeypatch):
     with store.ahead(DATA_SET) as ahead:
         arrive(version, ahead, 1 << 16)
         made = store.make(DATA_SET, version, ahead)
-    assert pl.read_parquet_schema(made.parquet)["kind"] == pl.Categorical()
+    assert isinstance(pl.read_parquet_schema(made.parquet)["kind"], pl.Categorical)
     assert (made.facts.rows_sharing_key, made.facts.repeated_rows) == (4, 1)
 
 
