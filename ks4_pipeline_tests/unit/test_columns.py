@@ -93,6 +93,18 @@ def test_names_of_a_header_line(line, names):
     assert not faults
 
 
+@pytest.mark.parametrize("name", ["time_period", "time_identifier", "geographic_level", "la_name", "school_urn"])
+def test_a_column_of_time_or_place_cannot_be_an_indicator(name):
+    as_indicator = Meta(indicators=(Indicator(id="i", column=name, label="Figures"),))
+    as_filter = Meta(filters=(Filter(id="f", column=name, label="Places", options=()),))
+    assign([name, "pupils"], as_indicator, faults := Faults())
+    assert [str(fault) for fault in faults.first] == [
+        f"column {name!r}: tells time or place by the file standard, and /meta calls it an indicator"
+    ]
+    assign([name, "pupils"], as_filter, faults := Faults())
+    assert not faults
+
+
 def test_a_name_too_long_to_be_read_is_a_fault_and_not_a_crash():
     faults = Faults()
     assert parse_header("a," + "b" * 200_000, faults) == ()
