@@ -1,5 +1,7 @@
 """From a landed CSV to observations and back: value and flag together give the published cell."""
 
+from dataclasses import replace
+
 import duckdb
 import polars as pl
 import pytest
@@ -192,6 +194,15 @@ class TestWideRows:
         was_ahead, parts = self.made_of(tmp_path, [1] * 2_000 + [300] * 100 + [1] * 2_000, odd=odd)
         assert not was_ahead
         assert max(parts) * 1_200 < 2 * 20_000 + 1_200
+
+    def test_the_landing_is_no_damage_where_its_bytes_came_in_other_portions(self, tmp_path):
+        rows = [("x" * length, "1", "2") for length in range(500)]
+        version = landed(tmp_path / "l", quoted([("grp", "pupils", "score"), *rows]), len(rows))
+        assert version.manifest.shape.rows_in_a_stretch
+        assert list(version.csv_damages()) == []
+        unknown = version.manifest.shape.model_copy(update={"rows_in_a_stretch": None})
+        by_older = replace(version, manifest=version.manifest.model_copy(update={"shape": unknown}))
+        assert list(by_older.csv_damages()) == []
 
     def test_many_columns_are_wide_too(self, tmp_path, monkeypatch):
         monkeypatch.setattr(observations, "_CELL_AT_LEAST", 1_000)
