@@ -62,7 +62,7 @@ _FEW_TEXTS = 10_000
 _TEXT_NUMBER = pl.UInt16
 _LONGEST_TEXT = 1 << 10
 """What polars numbers their texts by, so that there may be 65,535 of a version; bytes of the longest: 64 MiB in all."""
-_CELL_AT_LEAST = 10
+_CELL_AT_LEAST = 5
 """What a cell takes in a part of the Parquet file before it is written, counted as bytes of a CSV (measured)."""
 _FEWEST_IN_A_STRETCH = 1_000
 """Rows of more than a hundred kilobytes, thousands of them, are no statistics, and would come a few at a time."""
