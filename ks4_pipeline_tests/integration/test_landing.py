@@ -108,7 +108,13 @@ class TestTheManifest:
             "fetched_by": f"ks4_pipeline {__version__}",
             "served": {"bytes": len(served), "sha256": hashlib.sha256(served).hexdigest()},
             "csv": {"bytes": len(CSV), "sha256": hashlib.sha256(CSV.encode()).hexdigest()},
-            "shape": {"rows": 2, "header": CSV.splitlines()[0], "utf8": True, "regular": True},
+            "shape": {
+                "rows": 2,
+                "header": CSV.splitlines()[0],
+                "utf8": True,
+                "regular": True,
+                "rows_in_a_stretch": None,
+            },
             "documents": {
                 name: {
                     "bytes": (folder / name).stat().st_size,

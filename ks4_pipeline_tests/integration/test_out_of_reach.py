@@ -87,12 +87,12 @@ class TestAnOutageInMidRun:
             (f"1.{minor}", Outcome.UNREACHABLE) for _ in ("d", "e") for minor in range(4)
         ]
         messages = [found.message for found in report.outcomes]
-        assert "Tried 5 times" in messages[0]
+        assert "Tried " in messages[0], "once, where one that was fetched ahead found out before"
         assert messages[1:4] == messages[5:] == ["Not tried: the API could not be reached any more at 1.0."] * 3
         assert "Tried once" in messages[4], "of the other data set"
         asked = Counter(request.path.rpartition("/data-sets/")[2] for request in sandbox.requests)
         assert len(asked) <= 7, "four versions at once, whether anything answers, and the same of the other data set"
-        assert max(asked.values()) <= 5, "none in vain for ever"
+        assert max(asked.values()) == 5, "one was tried as often as may be, and none in vain for ever"
 
         sandbox.heal()
         assert load(pipeline).exit_code == 0
