@@ -202,7 +202,7 @@ class _Pair:
             if column in self._keys and column.role is Role.FILTER
         ]
         if {"time_period", "time_identifier"} <= has:
-            seen.append((Kind.TIME_PERIOD, "", "coalesce(time_identifier, '') || ' ' || coalesce(time_period, '')"))
+            seen.append((Kind.TIME_PERIOD, "", "nullif(concat_ws(' ', time_identifier, time_period), '')"))
         if "geographic_level" in has:
             seen.append((Kind.GEOGRAPHIC_LEVEL, "", identifier("geographic_level")))
         keys = [identifier(column.name) for column in self._keys]

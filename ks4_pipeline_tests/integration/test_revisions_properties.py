@@ -71,8 +71,7 @@ def versions(draw: st.DrawFn, pool: Sequence[str]) -> Made:
     columns = []
     for (role, column_id), name in zip(chosen, names, strict=True):
         numeric = role is Role.INDICATOR and draw(st.booleans() if column_id == "i2" else st.just(True))
-        # Indicators called so are refused (:func:`ks4_pipeline.columns.assign`); filters are none of the standard's.
-        assume(not (role in {Role.INDICATOR, Role.FILTER} and name in STANDARD))
+        assume(not (role is Role.INDICATOR and name in STANDARD))  # refused: see :func:`ks4_pipeline.columns.assign`
         columns.append(StoredColumn(name, role, numeric, column_id))
     taken = {name.lower() for name in names}
     assume(not any(column.is_numeric and f"{column.name}_flag".lower() in taken for column in columns))
