@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -379,16 +379,27 @@ class Landing:
         Raises:
             ConfigurationError: when the folder is another data set's.
         """
+        self.known(data_set)
         folder = self._root / data_set.name
-        with suppress(LandingError):  # one that cannot be read is replaced
-            earlier = self.listing(data_set)
-            if earlier is not None and earlier.summary.id != data_set.id:
-                raise ConfigurationError(
-                    f"{folder} holds data set {earlier.summary.id}, and the configuration follows {data_set.id} under "
-                    "its name now. Follow the new one under another name."
-                )
         durable.make_folder(folder)
         durable.write_atomically(folder / "listing.json", _json(listing))
+
+    def known(self, data_set: DataSet) -> Listing | None:
+        """The list as last seen, if there is one for the next to be compared with; one that is damaged is replaced.
+
+        Raises:
+            ConfigurationError: when the folder is another data set's.
+        """
+        try:
+            known = self.listing(data_set)
+        except LandingError:
+            return None
+        if known is not None and known.summary.id != data_set.id:
+            raise ConfigurationError(
+                f"{self._root / data_set.name} holds data set {known.summary.id}, and the configuration follows "
+                f"{data_set.id} under its name now. Follow the new one under another name."
+            )
+        return known
 
     def listing(self, data_set: DataSet) -> Listing | None:
         """The publisher's version list as last seen; None before the first look."""

@@ -72,7 +72,18 @@ class Pipeline:
         self.warehouse.tidy()
 
     def look(self, client: EesClient, data_set: DataSet, *, whole: bool = False) -> Listing:
-        """See what the publisher lists now, and remember it.
+        """See what the publisher lists now, and remember it: see :meth:`ask`.
+
+        Raises:
+            EesError: when the API gives no usable answer; what was remembered stays.
+            ConfigurationError: as for :meth:`ask`.
+        """
+        listing = self.ask(client, data_set, whole=whole)
+        self.landing.remember(data_set, listing)
+        return listing
+
+    def ask(self, client: EesClient, data_set: DataSet, *, whole: bool = False) -> Listing:
+        """See what the publisher lists now, and leave everything here as it is.
 
         Two requests, unless it is the first look or versions were added or removed: then everything is read. The two
         are the first page, where the newest versions are, and in turn one of the others or the data set's summary, so
@@ -84,10 +95,11 @@ class Pipeline:
             whole: read everything in any case.
 
         Raises:
-            EesError: when the API gives no usable answer; what was remembered stays.
-            ConfigurationError: when what is here came from another API: test data must not stand beside live ones.
+            EesError: when the API gives no usable answer.
+            ConfigurationError: when what is here is another data set's, or came from another API: test data must not
+                stand beside live ones.
         """
-        known = self._known(data_set)
+        known = self.landing.known(data_set)
         if known and known.source != self.settings.source:
             raise ConfigurationError(
                 f"{self.settings.data_dir} holds {data_set.name} from {known.source}, and the configuration asks "
@@ -99,7 +111,6 @@ class Pipeline:
             listing = poll.dated(
                 known, summary, versions, turn=poll.SUMMARY, now=self._clock(), source=self.settings.source
             )
-        self.landing.remember(data_set, listing)
         return listing
 
     def refresh(self, data_set: DataSet, *, wait_seconds: float) -> list[VersionNumber]:
@@ -333,14 +344,6 @@ class Pipeline:
         if landed is None:
             raise NotLandedError(f"{data_set.name} {version} has not landed; run the landing step first.")
         return landed
-
-    def _known(self, data_set: DataSet) -> Listing | None:
-        """The list as last seen, if there is one to be compared with."""
-        try:
-            listing = self.landing.listing(data_set)
-        except LandingError:  # damaged: the next one takes its place
-            return None
-        return listing if listing and listing.summary.id == data_set.id else None
 
     def _glance(self, client: EesClient, data_set: DataSet, known: Listing) -> Listing | None:
         """The list after at most two requests; None when it must be read as a whole."""

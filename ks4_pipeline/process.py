@@ -14,6 +14,13 @@ _KEPT_FOR_SECONDS = 3
 _NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
 
 
+class GivingBack(threading.Thread):
+    """A thread that only gives back what the system takes back anyway when the process ends.
+
+    :func:`end_at_once` does not wait for it; a Python that ends by itself does, since it takes apart what is used here.
+    """
+
+
 def begin() -> None:
     """Set the process up, before polars and numpy are imported.
 
@@ -44,7 +51,8 @@ def end_at_once(code: int) -> None:
     Python takes every module apart before it ends, which takes 0.2 s after polars and DuckDB; the system takes the
     memory back anyway. What was left to be done at the end is done: see :mod:`atexit`.
     """
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+    if any(not (thread.daemon or isinstance(thread, GivingBack)) for thread in others):
         return
     atexit._run_exitfuncs()
     try:

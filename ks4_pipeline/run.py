@@ -138,19 +138,21 @@ def run(
         on_work: called once before the first version is loaded, if there is one to load.
 
     Raises:
-        ConfigurationError: when the data directory holds another data set under one of the names; nothing is fetched.
+        ConfigurationError: when the data directory holds another data set under one of the names; nothing here changes.
     """
     this = _Run(pipeline, reporter or Reporter())
     pipeline.tidy()
-    refuse_foreign(pipeline.warehouse, data_sets)
-    in_force = pipeline.in_force()
     # The pool outlives the client: where the run is broken off, what is still under way fails at once.
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ks4-fetch") as pool, pipeline.client() as client:
-        looks = pool.map(partial(_look, pipeline, client, whole=whole), data_sets)
-        found = [
-            (data_set, listing, this.missing(data_set, listing, in_force.get(data_set.name, {}), only))
-            for data_set, listing in zip(data_sets, looks, strict=True)
-        ]
+        reading = pool.submit(_in_force, pipeline, data_sets)  # of thousands of tables it takes as long as the asking
+        asked = pool.map(partial(_ask, pipeline, client, whole=whole), data_sets)
+        in_force = reading.result()
+        found = []
+        for data_set, listing in zip(data_sets, asked, strict=True):
+            if not isinstance(listing, EesError):
+                pipeline.landing.remember(data_set, listing)
+            missing = this.missing(data_set, listing, in_force.get(data_set.name, {}), only)
+            found.append((data_set, listing, missing))
         wanted = [(data_set, version) for data_set, _, versions in found for version in versions]
         if wanted:
             on_work()
@@ -165,9 +167,14 @@ def run(
     return this.report
 
 
-def _look(pipeline: Pipeline, client: EesClient, data_set: DataSet, *, whole: bool) -> Listing | EesError:
+def _in_force(pipeline: Pipeline, data_sets: Sequence[DataSet]) -> Mapping[str, Mapping[VersionNumber, InForce]]:
+    refuse_foreign(pipeline.warehouse, data_sets)
+    return pipeline.in_force()
+
+
+def _ask(pipeline: Pipeline, client: EesClient, data_set: DataSet, *, whole: bool) -> Listing | EesError:
     try:
-        return pipeline.look(client, data_set, whole=whole)
+        return pipeline.ask(client, data_set, whole=whole)
     except EesError as error:
         return error
 

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, cast
@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from ks4_pipeline import disk, durable, memory
 from ks4_pipeline.errors import Ks4Error
+from ks4_pipeline.process import GivingBack
 from ks4_pipeline.warehouse.sql import literal
 
 # Readable by DuckDB 1.4 and later, so that users' R, DBeaver and command-line installations need not be the newest.
@@ -91,20 +92,22 @@ class WarehouseFile:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     @contextmanager
-    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def read(self, *, leaves_closing: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """A short read-only connection to what is published now; close it (leave the block) before long work.
+
+        Args:
+            leaves_closing: close it in the background, which takes a second where there are thousands of tables.
 
         Raises:
             WarehouseError: when nothing is published, or the file cannot be opened.
         """
         if not self.exists():
             raise WarehouseError(f"There is no warehouse at {self.path} yet. Load something first: ks4 run.")
-        with self._readers:
-            connection = _open_read_only(self.path)
-            try:
-                yield connection
-            finally:
-                connection.close()
+        with ExitStack() as open_now:
+            open_now.enter_context(self._readers)
+            yield open_now.enter_context(_open_read_only(self.path))
+            if leaves_closing:
+                _close_in_background(open_now.pop_all())
 
     @contextmanager
     def rewrite(self, *, anew: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -243,6 +246,13 @@ def _open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(path, read_only=True)
     except duckdb.Error as error:
         raise WarehouseError(f"{path} cannot be opened: {error}") from error
+
+
+def _close_in_background(open_now: ExitStack) -> None:
+    try:
+        GivingBack(target=open_now.close, name="ks4-close").start()
+    except RuntimeError:  # no thread is to be had
+        open_now.close()
 
 
 def _open_for_edition(build: Path) -> duckdb.DuckDBPyConnection:

@@ -223,7 +223,7 @@ def differences(
 @contextmanager
 def _catalogue(warehouse: WarehouseFile) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to ask the catalogue; says what can be done about one that cannot be asked."""
-    with warehouse.read() as connection:
+    with warehouse.read(leaves_closing=True) as connection:
         try:
             yield connection
         except duckdb.Error as error:

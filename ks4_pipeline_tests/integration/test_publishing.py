@@ -9,6 +9,8 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -22,7 +24,7 @@ from ks4_pipeline.run import rebuild
 from ks4_pipeline.sandbox import Sandbox
 from ks4_pipeline.settings import DataSet
 from ks4_pipeline.versions import VersionNumber
-from ks4_pipeline.warehouse import equality, tables
+from ks4_pipeline.warehouse import equality, file, tables
 from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
 from ks4_pipeline_tests.publisher import (
     HEADER,
@@ -66,6 +68,10 @@ def ask(pipeline, query, parameters=()):
         return connection.execute(query, list(parameters)).fetchall()
 
 
+def no_thread():
+    raise RuntimeError("can't start new thread")
+
+
 def state(path: Path):
     status = path.stat()
     return status.st_ino, status.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()
@@ -103,6 +109,43 @@ class TestTheFile:
         assert sorted(map(str, pipeline.in_force()["d"])) == ["1.0", "1.1"]
         pipeline.warehouse.path.unlink()
         assert pipeline.in_force() == {}
+
+    @pytest.mark.parametrize("has_threads", [True, False])
+    def test_the_next_reader_waits_until_one_is_closed_that_nobody_waits_for(self, publisher, monkeypatch, has_threads):
+        _, _, pipeline = publisher
+        load(pipeline)
+        may_close, closed = threading.Event(), []
+
+        def open_slowly(path):
+            connection = duckdb.connect(path, read_only=True)
+
+            @contextmanager
+            def closing():
+                yield connection
+                may_close.wait(20)
+                connection.close()
+                closed.append(threading.current_thread().name)
+
+            return closing()
+
+        monkeypatch.setattr(file, "_open_read_only", open_slowly)
+        if not has_threads:
+            may_close.set()
+            monkeypatch.setattr(file, "GivingBack", lambda **_: no_thread())
+        with pipeline.warehouse.read(leaves_closing=True) as connection:
+            assert connection.execute(READ).fetchall() == [(1.0,), (None,)]
+        assert closed == ([] if has_threads else ["MainThread"])
+        threading.Timer(0.2, may_close.set).start()
+        with pipeline.warehouse.read() as connection:
+            assert closed == ["ks4-close" if has_threads else "MainThread"]
+
+    def test_it_is_closed_at_once_after_an_error(self, publisher):
+        _, _, pipeline = publisher
+        load(pipeline)
+        with pytest.raises(ZeroDivisionError), pipeline.warehouse.read(leaves_closing=True) as connection:
+            1 / 0  # noqa: B018
+        with pytest.raises(duckdb.ConnectionException):
+            connection.execute(READ)
 
     def test_it_can_only_be_read(self, publisher):
         _, _, pipeline = publisher
@@ -282,6 +325,11 @@ class TestIdentity:
             assert sandbox.requests == []
             after = state(pipeline.warehouse.path), (tmp_path / "data/landing/d/listing.json").read_bytes()
             assert after == before
+            (tmp_path / "data/landing/d/listing.json").unlink()
+            with pytest.raises(ConfigurationError, match=f"{ours.id}.*{other.id}"):
+                load(confused)  # the warehouse alone is enough to know it, and the folder stays ours
+            assert not (tmp_path / "data/landing/d/listing.json").exists()
+            assert load(pipeline).exit_code == 0
             pipeline.warehouse.path.unlink()
             with pytest.raises(ConfigurationError, match=f"{ours.id}.*{other.id}"):
                 load(confused)  # the landing folder alone is enough to know it

@@ -44,6 +44,17 @@ def test_a_thread_that_is_still_at_work_is_waited_for() -> None:
     assert (told.stdout, told.returncode) == ("not yet\ndone\n", 0)
 
 
+def test_one_that_only_gives_back_what_the_system_takes_is_waited_for_by_a_python_that_ends_by_itself_alone() -> None:
+    work = (
+        "from ks4_pipeline.process import GivingBack\ndef work():\n time.sleep(0.3)\n print('done')\n"
+        "GivingBack(target=work).start()"
+    )
+    told = ended(f"{work}\nend_at_once(3)\nprint('gone on')")
+    assert (told.stdout, told.returncode) == ("", 3)
+    told = ended(work)
+    assert (told.stdout, told.returncode) == ("done\n", 0)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="streams are closed by a POSIX shell")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_streams_that_were_closed_before_are_no_fault_and_no_file_gets_their_place(closed: str) -> None:
