@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from ks4_pipeline import __version__
 from ks4_pipeline.cli.failures import reported
 from ks4_pipeline.cli.logged import show_warnings
 from ks4_pipeline.process import begin, end_at_once
@@ -67,6 +66,8 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from ks4_pipeline import __version__
+
         typer.echo(f"ks4_pipeline {__version__}")
         raise typer.Exit
 

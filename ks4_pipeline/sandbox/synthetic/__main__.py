@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from ks4_pipeline.process import begin
 from ks4_pipeline.sandbox.synthetic import write_synthetic_ks4
 
+begin()
 write_synthetic_ks4(Path(sys.argv[1]), held=True)
