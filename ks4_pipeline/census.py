@@ -20,12 +20,13 @@ from ks4_pipeline.periods import PERIOD, PeriodCounts
 
 _FLAG = "\0flag"  # a NUL cannot be in a header that was accepted, so these names are free
 _NAME = "\0name"
-_ROWS = "\0rows"
-_ROW = "\0row"
 _AT_ONCE_UP_TO = 50_000
 """Rows of a small file: looking at every cell of it takes less time than planning a query for each column."""
 _LONGEST_MARKER = max(len(symbol.encode()) for symbol in MARKERS)
 _ODD_MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio, as in Fibonacci hashing
+_COLUMNS_AT_ONCE = 100
+_ROWS_AT_ONCE = 2_000_000
+"""Of which hashes are compared: some three hundred megabytes (measured)."""
 
 Period = tuple[str | None, str | None]
 
@@ -119,25 +120,41 @@ def _key(period: Period, names: Sequence[str]) -> tuple[str | None, ...]:
 def repeats(columns: Columns, typed: Path) -> tuple[int, int]:
     """Rows that share their descriptive columns with another row, and rows that repeat an earlier one entirely.
 
-    Nearly every file has none: then as many hashes as rows say so. Each column is hashed by itself, which takes a third
-    of the time of a struct's hash; what is made of these hashes tells columns apart by their place. It is one flat sum:
-    of sums in sums polars plans hundreds of columns in minutes and gigabytes. As they stand, only rows are looked at
-    whose hash is another's too.
+    Rows are told apart by two hashes of 64 bits, the second made only where the first is not another for each row, as
+    it is in nearly every file. So memory holds a few numbers per row, however wide rows are and however many repeat.
     """
     frame = pl.scan_parquet(typed, glob=False)
     keys = [column.name for column in columns.descriptive]
     if not keys:
         return 0, 0
-    factors = accumulate(keys[1:], lambda factor, _: factor * _ODD_MULTIPLIER % (1 << 64), initial=1)
-    hashed = pl.sum_horizontal(
-        pl.col(name).hash() * pl.lit(factor, pl.UInt64) for name, factor in zip(keys, factors, strict=True)
-    )
-    hashes = frame.select(hashed).collect(engine="streaming").to_series()
-    if hashes.n_unique() == len(hashes):
+    first = _hashes(frame, keys, 0)
+    if first.n_unique() == len(first):
         return 0, 0
-    rows = hashes.is_duplicated().arg_true()
-    alike = frame.with_row_index(_ROW).filter(pl.col(_ROW).is_in(rows.implode()))
-    groups = alike.group_by(keys).len(_ROWS).filter(pl.col(_ROWS) > 1).select(pl.col(_ROWS).sum())
-    whole = alike.unique([column.name for column in columns.observations]).select(pl.len())
-    sharing, distinct = (query.collect(engine="streaming").item() for query in (groups, whole))
-    return sharing or 0, len(rows) - distinct
+    others = [column.name for column in columns.observations if column.name not in keys]
+    rest = {f"rest {seed}": _hashes(frame, others, seed) for seed in (0, 1) if others}
+    hashes = pl.DataFrame({"first": first, "key": _hashes(frame, keys, 1), **rest})
+    shares = -(-len(first) // _ROWS_AT_ONCE)
+    sharing = repeated = 0
+    for share in range(shares):  # rows of the same key are in the same share
+        looked_at = hashes.filter(pl.col("first") % shares == share)
+        alike = looked_at.filter(looked_at.select("first", "key").is_duplicated())
+        sharing += len(alike)
+        repeated += len(alike) - alike.n_unique()
+    return sharing, repeated
+
+
+def _hashes(frame: pl.LazyFrame, names: Sequence[str], seed: int) -> pl.Series:
+    """A hash of each row's cells in these columns.
+
+    Each column is hashed by itself, which takes a third of the time of a struct's hash; the factors tell columns apart
+    by their place. It is a flat sum: of sums in sums polars plans hundreds of columns in minutes and gigabytes. And it
+    is one of some columns at a time: of a thousand at once polars holds gigabytes.
+    """
+    found = pl.Series([0], dtype=pl.UInt64)
+    factors = accumulate(names[1:], lambda factor, _: factor * _ODD_MULTIPLIER % (1 << 64), initial=1)
+    told = list(zip(names, factors, strict=False))
+    for start in range(0, len(told), _COLUMNS_AT_ONCE):
+        part = told[start : start + _COLUMNS_AT_ONCE]
+        hashed = pl.sum_horizontal(pl.col(name).hash(seed) * pl.lit(factor, pl.UInt64) for name, factor in part)
+        found = found + frame.select(hashed).collect(engine="streaming").to_series()
+    return found

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -112,14 +113,18 @@ def test_empty_cells_of_an_indicator_are_named_as_such_quoted_or_not(tmp_path):
 
 
 @settings(max_examples=25)
-@given(rows=st.lists(st.tuples(*[st.sampled_from(["", "a", "b"])] * 3, st.sampled_from(["1", "c"])), max_size=10))
-def test_rows_that_share_their_key_or_repeat_one_are_counted(tmp_path, rows):
-    made = observed(
-        tmp_path,
-        rows,
-        ("time_period", "grp", "len", "pupils"),  # len: what polars calls its counts
-        Meta(filters=META.filters, indicators=META.indicators[:1]),
-    )
+@given(
+    rows=st.lists(st.tuples(*[st.sampled_from(["", "a", "b"])] * 3, st.sampled_from(["1", "c"])), max_size=10),
+    at_once=st.sampled_from([1, 3, 1000]),
+)
+def test_rows_that_share_their_key_or_repeat_one_are_counted(tmp_path, rows, at_once):
+    with patch.multiple(census, _ROWS_AT_ONCE=at_once, _COLUMNS_AT_ONCE=at_once):
+        made = observed(
+            tmp_path,
+            rows,
+            ("time_period", "grp", "len", "pupils"),  # len: what polars calls its counts
+            Meta(filters=META.filters, indicators=META.indicators[:1]),
+        )
     keys = Counter(row[:3] for row in rows)
     assert made.facts.rows_sharing_key == sum(count for count in keys.values() if count > 1)
     assert made.facts.repeated_rows == len(rows) - len(set(rows))
