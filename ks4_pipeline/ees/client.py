@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -110,9 +111,12 @@ class EesClient:
         on_answer: Callable[[httpx.Response], None] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._policy = policy or RetryPolicy()
+        self._closed = threading.Event()
+        policy = policy or RetryPolicy()
+        sleep = policy.sleep or self._sleep
+        self._policy = replace(policy, sleep=sleep)
         self._limits = limits or Limits()
-        self._pace = Pace(self._limits.requests_per_second, self._policy.clock, self._policy.sleep)
+        self._pace = Pace(self._limits.requests_per_second, policy.clock, sleep)
         self._http = httpx.Client(
             # Only gzip, since it is unpacked here within bounds; httpx would unpack whole chunks of anything.
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"},
@@ -135,7 +139,8 @@ class EesClient:
         self.close()
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections, and end what other threads still ask and the pauses between."""
+        self._closed.set()
         self._http.close()
 
     def hurry(self, *, answer_seconds: float, in_all_seconds: float) -> None:
@@ -387,13 +392,25 @@ class EesClient:
     def _persist(self, attempt: Callable[[float], Received], seconds: float) -> Received:
         """Ask as the policy says; only once while the API is out of reach: an outage is not waited for again."""
         policy = replace(self._policy, attempts=1) if self._is_out_of_reach else self._policy
+
+        def unless_closed(left: float) -> Received:
+            try:
+                return attempt(left)
+            except EesError as error:
+                if self._closed.is_set():  # that was us, and nothing to tell of the API
+                    raise RuntimeError("the client has been closed") from error
+                raise
+
         try:
-            answer = policy.run(attempt, self._left(seconds))
+            answer = policy.run(unless_closed, self._left(seconds))
         except EesError as error:
             self._is_out_of_reach = isinstance(error, EesUnavailableError)
             raise
         self._is_out_of_reach = False
         return answer
+
+    def _sleep(self, seconds: float) -> None:
+        self._closed.wait(seconds)
 
     def _left(self, seconds: float) -> float:
         return min(seconds, self._until - self._policy.clock())

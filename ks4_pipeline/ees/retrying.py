@@ -34,7 +34,7 @@ class RetryPolicy:
         base: the first pause is at most this long, in seconds; each later one at most twice the one before.
         longest_wait: no pause is longer, whatever the server asks for.
         clock: tells seconds; it must not go back.
-        sleep: lets seconds pass.
+        sleep: lets seconds pass; a client's pauses end with the client where this is None.
         dice: gives a number from 0 up to 1.
     """
 
@@ -44,7 +44,7 @@ class RetryPolicy:
     base: float = 1.0
     longest_wait: float = 60.0
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    sleep: Callable[[float], None] | None = field(default=None, repr=False)
     dice: Callable[[], float] = field(default=random.random, repr=False)
 
     def run(self, attempt: Callable[[float], Answer], seconds: float) -> Answer:
@@ -67,7 +67,7 @@ class RetryPolicy:
             wait=self._pause,
             stop=lambda state: self._enough(state) or state.upcoming_sleep >= left(),
             before_sleep=self._tell,
-            sleep=self.sleep,
+            sleep=self.sleep or time.sleep,
             reraise=True,
         )
         try:

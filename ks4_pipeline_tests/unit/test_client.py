@@ -1,6 +1,9 @@
 """The client against answers no sandbox gives: lists that shift, repeat, lie or never end, and wires that break."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -187,6 +190,32 @@ def test_a_record_of_another_version_is_an_error():
         pytest.raises(EesAnswerError, match=r"asked for version 1\.0, and .* 1\.1"),
     ):
         asked.version(ID, VersionNumber(1, 0))
+
+
+@pytest.mark.parametrize("answer", [503, httpx.ReadError("the connection is gone")])
+def test_closing_it_ends_what_another_thread_asks_and_nothing_is_said_of_the_api(answer, caplog):
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def respond(_):
+        is_asked.set()
+        if isinstance(answer, int):  # and then a pause
+            return httpx.Response(answer, headers={"retry-after": "60"}, stream=httpx.ByteStream(b""))
+        may_answer.wait(20)
+        raise answer
+
+    client = EesClient(BASE, transport=httpx.MockTransport(respond))
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(client.data_set, ID)
+        assert is_asked.wait(20)
+        while isinstance(answer, int) and not caplog.messages:  # until it pauses
+            assert not asking.done()
+            time.sleep(0.01)
+        caplog.clear()
+        client.close()
+        may_answer.set()
+        with pytest.raises(RuntimeError, match="closed"):
+            asking.result(20)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
