@@ -114,14 +114,14 @@ def assign(header: Sequence[str], meta: Meta, faults: Faults) -> Columns:
         meta: the version's ``/meta``.
         faults: takes columns without a name, names that are the same or differ only by case (DuckDB cannot tell them
             apart), patterns in place of names, described columns that the file lacks, names that a flag column needs,
-            and indicators that are called what the standard calls a column of time or place.
+            and indicators that are called what the standard calls a column of time or place, in whatever case.
     """
     items: tuple[Filter | Indicator, ...] = (*meta.filters, *meta.indicators)
     described = {item.column: item for item in items}
     columns = Columns(tuple(Column(name, _role(name, described.get(name)), described.get(name)) for name in header))
     _check_names(columns, faults)
     for column in columns.of_file:
-        if column.role is Role.INDICATOR and column.name in _TIME | _GEOGRAPHY:
+        if column.role is Role.INDICATOR and column.name.strip().lower() in _TIME | _GEOGRAPHY:
             faults.add(Fault("tells time or place by the file standard, and /meta calls it an indicator", column.name))
     missing = [item for name, item in described.items() if name not in header]
     for item in missing:

@@ -93,7 +93,10 @@ def test_names_of_a_header_line(line, names):
     assert not faults
 
 
-@pytest.mark.parametrize("name", ["time_period", "time_identifier", "geographic_level", "la_name", "school_urn"])
+@pytest.mark.parametrize(
+    "name",
+    ["time_period", "time_identifier", "geographic_level", "la_name", "Time_Period", " Region_Name "],
+)
 def test_a_column_of_time_or_place_cannot_be_an_indicator(name):
     as_indicator = Meta(indicators=(Indicator(id="i", column=name, label="Figures"),))
     as_filter = Meta(filters=(Filter(id="f", column=name, label="Places", options=()),))
