@@ -21,7 +21,7 @@ from ks4_pipeline.observations import Ahead, Observations, ObservationsStore
 from ks4_pipeline.quality.book import basis_of, rules_in_force
 from ks4_pipeline.quality.evaluation import EvaluationError
 from ks4_pipeline.quality.judging import Judgement, is_accepted, judge, kept, refuse_errors
-from ks4_pipeline.settings import DataSet, Settings
+from ks4_pipeline.settings import DataSet, Settings, source_of
 from ks4_pipeline.versions import VersionNumber
 from ks4_pipeline.warehouse.edition import Addition, Attempt, Finished, publish
 from ks4_pipeline.warehouse.file import WarehouseError, WarehouseFile
@@ -100,9 +100,10 @@ class Pipeline:
                 stand beside live ones.
         """
         known = self.landing.known(data_set)
-        if known and known.source != self.settings.source:
+        source = known.source if known else self._landed_from(data_set)
+        if source not in {None, self.settings.source}:
             raise ConfigurationError(
-                f"{self.settings.data_dir} holds {data_set.name} from {known.source}, and the configuration asks "
+                f"{self.settings.data_dir} holds {data_set.name} from {source}, and the configuration asks "
                 f"{self.settings.source}. Two sources must not stand in one warehouse: give another KS4_DATA_DIR."
             )
         listing = self._glance(client, data_set, known) if known and not whole else None
@@ -344,6 +345,15 @@ class Pipeline:
         if landed is None:
             raise NotLandedError(f"{data_set.name} {version} has not landed; run the landing step first.")
         return landed
+
+    def _landed_from(self, data_set: DataSet) -> str | None:
+        """Which publisher the newest version here came from, where there is no list to say it."""
+        for version in reversed(self.landing.versions(data_set)):
+            with suppress(LandingError):
+                landed = self.landing.get(data_set, version)
+                if landed:
+                    return source_of(landed.manifest.url.partition("/v1/data-sets/")[0])
+        return None
 
     def _glance(self, client: EesClient, data_set: DataSet, known: Listing) -> Listing | None:
         """The list after at most two requests; None when it must be read as a whole."""

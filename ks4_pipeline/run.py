@@ -147,12 +147,14 @@ def run(
         reading = pool.submit(_in_force, pipeline, data_sets)  # of thousands of tables it takes as long as the asking
         asked = pool.map(partial(_ask, pipeline, client, whole=whole), data_sets)
         in_force = reading.result()
-        found = []
-        for data_set, listing in zip(data_sets, asked, strict=True):
+        looks = list(zip(data_sets, asked, strict=True))  # whole, before anything here changes
+        for data_set, listing in looks:
             if not isinstance(listing, EesError):
                 pipeline.landing.remember(data_set, listing)
-            missing = this.missing(data_set, listing, in_force.get(data_set.name, {}), only)
-            found.append((data_set, listing, missing))
+        found = [
+            (data_set, listing, this.missing(data_set, listing, in_force.get(data_set.name, {}), only))
+            for data_set, listing in looks
+        ]
         wanted = [(data_set, version) for data_set, _, versions in found for version in versions]
         if wanted:
             on_work()

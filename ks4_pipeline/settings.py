@@ -185,6 +185,11 @@ def _check_followed(what: str, data_sets: tuple[str, ...] | None, info: Validati
         raise ValueError(f"{what}: data_sets names {unknown[0]!r}, and no data set is followed under that name")
 
 
+def source_of(api_url: str) -> str:
+    """Which publisher an API is: its address, or for stand-ins on this machine, whatever their port, one word."""
+    return STAND_IN if urlsplit(api_url).hostname in _THIS_MACHINE else api_url
+
+
 class Settings(BaseModel):
     """Everything that can be configured.
 
@@ -282,9 +287,8 @@ class Settings(BaseModel):
 
     @property
     def source(self) -> str:
-        """Which publisher the API is: its address, or for stand-ins on this machine, whatever their port, one word."""
-        host = urlsplit(self.api_url).hostname
-        return STAND_IN if host in _THIS_MACHINE else self.api_url
+        """Which publisher the configured API is: see :func:`source_of`."""
+        return source_of(self.api_url)
 
     @property
     def landing_dir(self) -> Path:

@@ -253,6 +253,9 @@ def _close_in_background(open_now: ExitStack) -> None:
         GivingBack(target=open_now.close, name="ks4-close").start()
     except RuntimeError:  # no thread is to be had
         open_now.close()
+    except BaseException:
+        open_now.close()
+        raise
 
 
 def _open_for_edition(build: Path) -> duckdb.DuckDBPyConnection:

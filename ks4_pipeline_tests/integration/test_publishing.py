@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -138,6 +139,18 @@ class TestTheFile:
         threading.Timer(0.2, may_close.set).start()
         with pipeline.warehouse.read() as connection:
             assert closed == ["ks4-close" if has_threads else "MainThread"]
+
+    def test_an_interruption_where_its_closing_begins_lets_the_next_reader_in(self, publisher, monkeypatch):
+        _, _, pipeline = publisher
+        load(pipeline)
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(file.GivingBack, "start", lambda _: interrupted())
+        with pytest.raises(KeyboardInterrupt), pipeline.warehouse.read(leaves_closing=True):
+            pass
+        assert ask(pipeline, READ) == [(1.0,), (None,)]
 
     def test_it_is_closed_at_once_after_an_error(self, publisher):
         _, _, pipeline = publisher
@@ -334,6 +347,19 @@ class TestIdentity:
             with pytest.raises(ConfigurationError, match=f"{ours.id}.*{other.id}"):
                 load(confused)  # the landing folder alone is enough to know it
             assert load(pipeline).exit_code == 0
+
+    def test_a_run_that_is_refused_for_one_data_set_leaves_the_lists_of_the_others(self, tmp_path):
+        first, ours, other = (
+            describe(tmp_path / "published", name, Edition("1.0", scored("1"))) for name in ("a", "b", "other")
+        )
+        with Sandbox(tmp_path / "published") as sandbox:
+            load(pipeline_for(tmp_path / "data", sandbox.url, first, ours))
+            lists = [tmp_path / "data" / "landing" / name / "listing.json" for name in ("a", "b")]
+            lists[1].write_text(lists[1].read_text().replace(ours.id, other.id))
+            before = [path.read_bytes() for path in lists]
+            with pytest.raises(ConfigurationError, match=other.id):
+                load(pipeline_for(tmp_path / "data", sandbox.url, first, ours))
+            assert [path.read_bytes() for path in lists] == before
 
     @pytest.mark.parametrize("name", ["warehouse", "memory", "main", "catalogue", "temp"])
     def test_names_that_databases_or_schemas_of_ours_have_are_reserved(self, name):
@@ -703,6 +729,11 @@ def test_figures_of_another_publisher_are_never_put_beside_those_that_are_here(t
         assert load(pipeline_for(tmp_path / "data", sandbox.url, data_set)).exit_code == 0
     with pytest.raises(ConfigurationError, match=r"holds d from a stand-in.*give another KS4_DATA_DIR"):
         load(pipeline_for(tmp_path / "data", "https://api.example.org/statistics", data_set))
+    listing = tmp_path / "data" / "landing" / "d" / "listing.json"
+    for harm in (listing.unlink, partial(listing.write_text, "{")):  # then what has landed says it
+        harm()
+        with pytest.raises(ConfigurationError, match=r"holds d from a stand-in.*give another KS4_DATA_DIR"):
+            load(pipeline_for(tmp_path / "data", "https://api.example.org/statistics", data_set))
     assert (tmp_path / "data" / "warehouse.duckdb").read_bytes() == before
 
 
