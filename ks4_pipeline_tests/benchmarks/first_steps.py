@@ -34,7 +34,8 @@ def measure_demo(setting: Setting) -> Findings:
             with served(room / "published", [DATA_SET_ID]) as sandbox:
                 began = time.time()
                 found.add(_RUN, ks4(room / "run", "run", url=sandbox.url))
-            until_published.append(warehouse(room / "run").stat().st_mtime - began)
+            # Its name was given last: what was written before that, mtime, is checked and flushed in between.
+            until_published.append(warehouse(room / "run").stat().st_ctime - began)
             for work in ("demo", "run"):
                 versions = ks4(room / work, "sql", "--csv", "SELECT count(*) AS n FROM catalogue.versions").said.split()
                 if versions != ["n", "4"]:
